@@ -17500,6 +17500,7 @@ type RedemptionStepMutation struct {
 	noticed           *bool
 	position          *int
 	addposition       *int
+	notice            *string
 	attempts          *int
 	addattempts       *int
 	checks            *int
@@ -18594,6 +18595,55 @@ func (m *RedemptionStepMutation) ResetUserID() {
 	delete(m.clearedFields, redemptionstep.FieldUserID)
 }
 
+// SetNotice sets the "notice" field.
+func (m *RedemptionStepMutation) SetNotice(s string) {
+	m.notice = &s
+}
+
+// Notice returns the value of the "notice" field in the mutation.
+func (m *RedemptionStepMutation) Notice() (r string, exists bool) {
+	v := m.notice
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNotice returns the old "notice" field's value of the RedemptionStep entity.
+// If the RedemptionStep object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RedemptionStepMutation) OldNotice(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNotice is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNotice requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNotice: %w", err)
+	}
+	return oldValue.Notice, nil
+}
+
+// ClearNotice clears the value of the "notice" field.
+func (m *RedemptionStepMutation) ClearNotice() {
+	m.notice = nil
+	m.clearedFields[redemptionstep.FieldNotice] = struct{}{}
+}
+
+// NoticeCleared returns if the "notice" field was cleared in this mutation.
+func (m *RedemptionStepMutation) NoticeCleared() bool {
+	_, ok := m.clearedFields[redemptionstep.FieldNotice]
+	return ok
+}
+
+// ResetNotice resets all changes to the "notice" field.
+func (m *RedemptionStepMutation) ResetNotice() {
+	m.notice = nil
+	delete(m.clearedFields, redemptionstep.FieldNotice)
+}
+
 // SetAttempts sets the "attempts" field.
 func (m *RedemptionStepMutation) SetAttempts(i int) {
 	m.attempts = &i
@@ -19152,7 +19202,7 @@ func (m *RedemptionStepMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RedemptionStepMutation) Fields() []string {
-	fields := make([]string, 0, 32)
+	fields := make([]string, 0, 33)
 	if m.redemption != nil {
 		fields = append(fields, redemptionstep.FieldRedemptionID)
 	}
@@ -19221,6 +19271,9 @@ func (m *RedemptionStepMutation) Fields() []string {
 	}
 	if m.user != nil {
 		fields = append(fields, redemptionstep.FieldUserID)
+	}
+	if m.notice != nil {
+		fields = append(fields, redemptionstep.FieldNotice)
 	}
 	if m.attempts != nil {
 		fields = append(fields, redemptionstep.FieldAttempts)
@@ -19303,6 +19356,8 @@ func (m *RedemptionStepMutation) Field(name string) (ent.Value, bool) {
 		return m.Position()
 	case redemptionstep.FieldUserID:
 		return m.UserID()
+	case redemptionstep.FieldNotice:
+		return m.Notice()
 	case redemptionstep.FieldAttempts:
 		return m.Attempts()
 	case redemptionstep.FieldChecks:
@@ -19376,6 +19431,8 @@ func (m *RedemptionStepMutation) OldField(ctx context.Context, name string) (ent
 		return m.OldPosition(ctx)
 	case redemptionstep.FieldUserID:
 		return m.OldUserID(ctx)
+	case redemptionstep.FieldNotice:
+		return m.OldNotice(ctx)
 	case redemptionstep.FieldAttempts:
 		return m.OldAttempts(ctx)
 	case redemptionstep.FieldChecks:
@@ -19564,6 +19621,13 @@ func (m *RedemptionStepMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetUserID(v)
 		return nil
+	case redemptionstep.FieldNotice:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNotice(v)
+		return nil
 	case redemptionstep.FieldAttempts:
 		v, ok := value.(int)
 		if !ok {
@@ -19723,6 +19787,9 @@ func (m *RedemptionStepMutation) ClearedFields() []string {
 	if m.FieldCleared(redemptionstep.FieldUserID) {
 		fields = append(fields, redemptionstep.FieldUserID)
 	}
+	if m.FieldCleared(redemptionstep.FieldNotice) {
+		fields = append(fields, redemptionstep.FieldNotice)
+	}
 	if m.FieldCleared(redemptionstep.FieldNextAttemptAt) {
 		fields = append(fields, redemptionstep.FieldNextAttemptAt)
 	}
@@ -19775,6 +19842,9 @@ func (m *RedemptionStepMutation) ClearField(name string) error {
 		return nil
 	case redemptionstep.FieldUserID:
 		m.ClearUserID()
+		return nil
+	case redemptionstep.FieldNotice:
+		m.ClearNotice()
 		return nil
 	case redemptionstep.FieldNextAttemptAt:
 		m.ClearNextAttemptAt()
@@ -19864,6 +19934,9 @@ func (m *RedemptionStepMutation) ResetField(name string) error {
 		return nil
 	case redemptionstep.FieldUserID:
 		m.ResetUserID()
+		return nil
+	case redemptionstep.FieldNotice:
+		m.ResetNotice()
 		return nil
 	case redemptionstep.FieldAttempts:
 		m.ResetAttempts()

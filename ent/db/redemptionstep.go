@@ -69,6 +69,8 @@ type RedemptionStep struct {
 	Position int `json:"position,omitempty"`
 	// UserID holds the value of the "user_id" field.
 	UserID *uuid.UUID `json:"user_id,omitempty"`
+	// What is left for the invitee to do, in the words of the media server's plugin.
+	Notice *string `json:"notice,omitempty"`
 	// Attempts holds the value of the "attempts" field.
 	Attempts int `json:"attempts,omitempty"`
 	// How often the account was looked for after an ambiguous create.
@@ -165,7 +167,7 @@ func (*RedemptionStep) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case redemptionstep.FieldPosition, redemptionstep.FieldAttempts, redemptionstep.FieldChecks:
 			values[i] = new(sql.NullInt64)
-		case redemptionstep.FieldServerName, redemptionstep.FieldServerType, redemptionstep.FieldState, redemptionstep.FieldUsername, redemptionstep.FieldUsernameFolded, redemptionstep.FieldExternalID, redemptionstep.FieldLinkedAccountID, redemptionstep.FieldLibraryAccess, redemptionstep.FieldJoinFlow, redemptionstep.FieldErrorCode, redemptionstep.FieldErrorMessage, redemptionstep.FieldErrorDetail:
+		case redemptionstep.FieldServerName, redemptionstep.FieldServerType, redemptionstep.FieldState, redemptionstep.FieldUsername, redemptionstep.FieldUsernameFolded, redemptionstep.FieldExternalID, redemptionstep.FieldLinkedAccountID, redemptionstep.FieldLibraryAccess, redemptionstep.FieldJoinFlow, redemptionstep.FieldNotice, redemptionstep.FieldErrorCode, redemptionstep.FieldErrorMessage, redemptionstep.FieldErrorDetail:
 			values[i] = new(sql.NullString)
 		case redemptionstep.FieldDeadlineAt, redemptionstep.FieldReleasedAt, redemptionstep.FieldNextAttemptAt, redemptionstep.FieldCreatedAt, redemptionstep.FieldUpdatedAt:
 			values[i] = new(sql.NullTime)
@@ -346,6 +348,13 @@ func (_m *RedemptionStep) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.UserID = new(uuid.UUID)
 				*_m.UserID = *value.S.(*uuid.UUID)
+			}
+		case redemptionstep.FieldNotice:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field notice", values[i])
+			} else if value.Valid {
+				_m.Notice = new(string)
+				*_m.Notice = value.String
 			}
 		case redemptionstep.FieldAttempts:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
@@ -546,6 +555,11 @@ func (_m *RedemptionStep) String() string {
 	if v := _m.UserID; v != nil {
 		builder.WriteString("user_id=")
 		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.Notice; v != nil {
+		builder.WriteString("notice=")
+		builder.WriteString(*v)
 	}
 	builder.WriteString(", ")
 	builder.WriteString("attempts=")

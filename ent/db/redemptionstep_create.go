@@ -286,6 +286,20 @@ func (_c *RedemptionStepCreate) SetNillableUserID(v *uuid.UUID) *RedemptionStepC
 	return _c
 }
 
+// SetNotice sets the "notice" field.
+func (_c *RedemptionStepCreate) SetNotice(v string) *RedemptionStepCreate {
+	_c.mutation.SetNotice(v)
+	return _c
+}
+
+// SetNillableNotice sets the "notice" field if the given value is not nil.
+func (_c *RedemptionStepCreate) SetNillableNotice(v *string) *RedemptionStepCreate {
+	if v != nil {
+		_c.SetNotice(*v)
+	}
+	return _c
+}
+
 // SetAttempts sets the "attempts" field.
 func (_c *RedemptionStepCreate) SetAttempts(v int) *RedemptionStepCreate {
 	_c.mutation.SetAttempts(v)
@@ -730,6 +744,10 @@ func (_c *RedemptionStepCreate) createSpec() (*RedemptionStep, *sqlgraph.CreateS
 	if value, ok := _c.mutation.Position(); ok {
 		_spec.SetField(redemptionstep.FieldPosition, field.TypeInt, value)
 		_node.Position = value
+	}
+	if value, ok := _c.mutation.Notice(); ok {
+		_spec.SetField(redemptionstep.FieldNotice, field.TypeString, value)
+		_node.Notice = &value
 	}
 	if value, ok := _c.mutation.Attempts(); ok {
 		_spec.SetField(redemptionstep.FieldAttempts, field.TypeInt, value)
@@ -1208,6 +1226,24 @@ func (u *RedemptionStepUpsert) UpdateUserID() *RedemptionStepUpsert {
 // ClearUserID clears the value of the "user_id" field.
 func (u *RedemptionStepUpsert) ClearUserID() *RedemptionStepUpsert {
 	u.SetNull(redemptionstep.FieldUserID)
+	return u
+}
+
+// SetNotice sets the "notice" field.
+func (u *RedemptionStepUpsert) SetNotice(v string) *RedemptionStepUpsert {
+	u.Set(redemptionstep.FieldNotice, v)
+	return u
+}
+
+// UpdateNotice sets the "notice" field to the value that was provided on create.
+func (u *RedemptionStepUpsert) UpdateNotice() *RedemptionStepUpsert {
+	u.SetExcluded(redemptionstep.FieldNotice)
+	return u
+}
+
+// ClearNotice clears the value of the "notice" field.
+func (u *RedemptionStepUpsert) ClearNotice() *RedemptionStepUpsert {
+	u.SetNull(redemptionstep.FieldNotice)
 	return u
 }
 
@@ -1772,6 +1808,27 @@ func (u *RedemptionStepUpsertOne) UpdateUserID() *RedemptionStepUpsertOne {
 func (u *RedemptionStepUpsertOne) ClearUserID() *RedemptionStepUpsertOne {
 	return u.Update(func(s *RedemptionStepUpsert) {
 		s.ClearUserID()
+	})
+}
+
+// SetNotice sets the "notice" field.
+func (u *RedemptionStepUpsertOne) SetNotice(v string) *RedemptionStepUpsertOne {
+	return u.Update(func(s *RedemptionStepUpsert) {
+		s.SetNotice(v)
+	})
+}
+
+// UpdateNotice sets the "notice" field to the value that was provided on create.
+func (u *RedemptionStepUpsertOne) UpdateNotice() *RedemptionStepUpsertOne {
+	return u.Update(func(s *RedemptionStepUpsert) {
+		s.UpdateNotice()
+	})
+}
+
+// ClearNotice clears the value of the "notice" field.
+func (u *RedemptionStepUpsertOne) ClearNotice() *RedemptionStepUpsertOne {
+	return u.Update(func(s *RedemptionStepUpsert) {
+		s.ClearNotice()
 	})
 }
 
@@ -2525,6 +2582,27 @@ func (u *RedemptionStepUpsertBulk) UpdateUserID() *RedemptionStepUpsertBulk {
 func (u *RedemptionStepUpsertBulk) ClearUserID() *RedemptionStepUpsertBulk {
 	return u.Update(func(s *RedemptionStepUpsert) {
 		s.ClearUserID()
+	})
+}
+
+// SetNotice sets the "notice" field.
+func (u *RedemptionStepUpsertBulk) SetNotice(v string) *RedemptionStepUpsertBulk {
+	return u.Update(func(s *RedemptionStepUpsert) {
+		s.SetNotice(v)
+	})
+}
+
+// UpdateNotice sets the "notice" field to the value that was provided on create.
+func (u *RedemptionStepUpsertBulk) UpdateNotice() *RedemptionStepUpsertBulk {
+	return u.Update(func(s *RedemptionStepUpsert) {
+		s.UpdateNotice()
+	})
+}
+
+// ClearNotice clears the value of the "notice" field.
+func (u *RedemptionStepUpsertBulk) ClearNotice() *RedemptionStepUpsertBulk {
+	return u.Update(func(s *RedemptionStepUpsert) {
+		s.ClearNotice()
 	})
 }
 

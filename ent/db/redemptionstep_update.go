@@ -370,6 +370,26 @@ func (_u *RedemptionStepUpdate) ClearUserID() *RedemptionStepUpdate {
 	return _u
 }
 
+// SetNotice sets the "notice" field.
+func (_u *RedemptionStepUpdate) SetNotice(v string) *RedemptionStepUpdate {
+	_u.mutation.SetNotice(v)
+	return _u
+}
+
+// SetNillableNotice sets the "notice" field if the given value is not nil.
+func (_u *RedemptionStepUpdate) SetNillableNotice(v *string) *RedemptionStepUpdate {
+	if v != nil {
+		_u.SetNotice(*v)
+	}
+	return _u
+}
+
+// ClearNotice clears the value of the "notice" field.
+func (_u *RedemptionStepUpdate) ClearNotice() *RedemptionStepUpdate {
+	_u.mutation.ClearNotice()
+	return _u
+}
+
 // SetAttempts sets the "attempts" field.
 func (_u *RedemptionStepUpdate) SetAttempts(v int) *RedemptionStepUpdate {
 	_u.mutation.ResetAttempts()
@@ -699,6 +719,12 @@ func (_u *RedemptionStepUpdate) sqlSave(ctx context.Context) (_node int, err err
 	}
 	if value, ok := _u.mutation.AddedPosition(); ok {
 		_spec.AddField(redemptionstep.FieldPosition, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.Notice(); ok {
+		_spec.SetField(redemptionstep.FieldNotice, field.TypeString, value)
+	}
+	if _u.mutation.NoticeCleared() {
+		_spec.ClearField(redemptionstep.FieldNotice, field.TypeString)
 	}
 	if value, ok := _u.mutation.Attempts(); ok {
 		_spec.SetField(redemptionstep.FieldAttempts, field.TypeInt, value)
@@ -1188,6 +1214,26 @@ func (_u *RedemptionStepUpdateOne) ClearUserID() *RedemptionStepUpdateOne {
 	return _u
 }
 
+// SetNotice sets the "notice" field.
+func (_u *RedemptionStepUpdateOne) SetNotice(v string) *RedemptionStepUpdateOne {
+	_u.mutation.SetNotice(v)
+	return _u
+}
+
+// SetNillableNotice sets the "notice" field if the given value is not nil.
+func (_u *RedemptionStepUpdateOne) SetNillableNotice(v *string) *RedemptionStepUpdateOne {
+	if v != nil {
+		_u.SetNotice(*v)
+	}
+	return _u
+}
+
+// ClearNotice clears the value of the "notice" field.
+func (_u *RedemptionStepUpdateOne) ClearNotice() *RedemptionStepUpdateOne {
+	_u.mutation.ClearNotice()
+	return _u
+}
+
 // SetAttempts sets the "attempts" field.
 func (_u *RedemptionStepUpdateOne) SetAttempts(v int) *RedemptionStepUpdateOne {
 	_u.mutation.ResetAttempts()
@@ -1547,6 +1593,12 @@ func (_u *RedemptionStepUpdateOne) sqlSave(ctx context.Context) (_node *Redempti
 	}
 	if value, ok := _u.mutation.AddedPosition(); ok {
 		_spec.AddField(redemptionstep.FieldPosition, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.Notice(); ok {
+		_spec.SetField(redemptionstep.FieldNotice, field.TypeString, value)
+	}
+	if _u.mutation.NoticeCleared() {
+		_spec.ClearField(redemptionstep.FieldNotice, field.TypeString)
 	}
 	if value, ok := _u.mutation.Attempts(); ok {
 		_spec.SetField(redemptionstep.FieldAttempts, field.TypeInt, value)

@@ -475,23 +475,23 @@ func init() {
 	// redemptionstep.DefaultPosition holds the default value on creation for the position field.
 	redemptionstep.DefaultPosition = redemptionstepDescPosition.Default.(int)
 	// redemptionstepDescAttempts is the schema descriptor for attempts field.
-	redemptionstepDescAttempts := redemptionstepFields[24].Descriptor()
+	redemptionstepDescAttempts := redemptionstepFields[25].Descriptor()
 	// redemptionstep.DefaultAttempts holds the default value on creation for the attempts field.
 	redemptionstep.DefaultAttempts = redemptionstepDescAttempts.Default.(int)
 	// redemptionstepDescChecks is the schema descriptor for checks field.
-	redemptionstepDescChecks := redemptionstepFields[25].Descriptor()
+	redemptionstepDescChecks := redemptionstepFields[26].Descriptor()
 	// redemptionstep.DefaultChecks holds the default value on creation for the checks field.
 	redemptionstep.DefaultChecks = redemptionstepDescChecks.Default.(int)
 	// redemptionstepDescErrorRetryable is the schema descriptor for error_retryable field.
-	redemptionstepDescErrorRetryable := redemptionstepFields[30].Descriptor()
+	redemptionstepDescErrorRetryable := redemptionstepFields[31].Descriptor()
 	// redemptionstep.DefaultErrorRetryable holds the default value on creation for the error_retryable field.
 	redemptionstep.DefaultErrorRetryable = redemptionstepDescErrorRetryable.Default.(bool)
 	// redemptionstepDescCreatedAt is the schema descriptor for created_at field.
-	redemptionstepDescCreatedAt := redemptionstepFields[31].Descriptor()
+	redemptionstepDescCreatedAt := redemptionstepFields[32].Descriptor()
 	// redemptionstep.DefaultCreatedAt holds the default value on creation for the created_at field.
 	redemptionstep.DefaultCreatedAt = redemptionstepDescCreatedAt.Default.(func() time.Time)
 	// redemptionstepDescUpdatedAt is the schema descriptor for updated_at field.
-	redemptionstepDescUpdatedAt := redemptionstepFields[32].Descriptor()
+	redemptionstepDescUpdatedAt := redemptionstepFields[33].Descriptor()
 	// redemptionstep.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	redemptionstep.DefaultUpdatedAt = redemptionstepDescUpdatedAt.Default.(func() time.Time)
 	// redemptionstep.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.

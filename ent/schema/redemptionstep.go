@@ -49,6 +49,8 @@ func (RedemptionStep) Fields() []ent.Field {
 			Comment("Whether the invitee sees the creation at once (a mail), so that it runs last."),
 		field.Int("position").Default(0),
 		field.UUID("user_id", uuid.UUID{}).Optional().Nillable(),
+		field.String("notice").Optional().Nillable().
+			Comment("What is left for the invitee to do, in the words of the media server's plugin."),
 		field.Int("attempts").Default(0),
 		field.Int("checks").Default(0).
 			Comment("How often the account was looked for after an ambiguous create."),

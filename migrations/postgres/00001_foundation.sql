@@ -455,6 +455,7 @@ CREATE TABLE "redemption_steps" (
   "join_flow" character varying NOT NULL DEFAULT '',
   "noticed" boolean NOT NULL DEFAULT true,
   "position" bigint NOT NULL DEFAULT 0,
+  "notice" character varying NULL,
   "attempts" bigint NOT NULL DEFAULT 0,
   "checks" bigint NOT NULL DEFAULT 0,
   "next_attempt_at" timestamptz NULL,

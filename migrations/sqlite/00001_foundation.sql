@@ -392,6 +392,7 @@ CREATE TABLE `redemption_steps` (
   `join_flow` text NOT NULL DEFAULT (''),
   `noticed` bool NOT NULL DEFAULT (true),
   `position` integer NOT NULL DEFAULT (0),
+  `notice` text NULL,
   `attempts` integer NOT NULL DEFAULT (0),
   `checks` integer NOT NULL DEFAULT (0),
   `next_attempt_at` datetime NULL,

@@ -696,6 +696,7 @@ var (
 		{Name: "join_flow", Type: field.TypeString, Default: ""},
 		{Name: "noticed", Type: field.TypeBool, Default: true},
 		{Name: "position", Type: field.TypeInt, Default: 0},
+		{Name: "notice", Type: field.TypeString, Nullable: true},
 		{Name: "attempts", Type: field.TypeInt, Default: 0},
 		{Name: "checks", Type: field.TypeInt, Default: 0},
 		{Name: "next_attempt_at", Type: field.TypeTime, Nullable: true},
@@ -718,25 +719,25 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "redemption_steps_links_steps",
-				Columns:    []*schema.Column{RedemptionStepsColumns[29]},
+				Columns:    []*schema.Column{RedemptionStepsColumns[30]},
 				RefColumns: []*schema.Column{LinksColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "redemption_steps_media_servers_redemption_steps",
-				Columns:    []*schema.Column{RedemptionStepsColumns[30]},
+				Columns:    []*schema.Column{RedemptionStepsColumns[31]},
 				RefColumns: []*schema.Column{MediaServersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "redemption_steps_redemptions_steps",
-				Columns:    []*schema.Column{RedemptionStepsColumns[31]},
+				Columns:    []*schema.Column{RedemptionStepsColumns[32]},
 				RefColumns: []*schema.Column{RedemptionsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "redemption_steps_users_redemption_steps",
-				Columns:    []*schema.Column{RedemptionStepsColumns[32]},
+				Columns:    []*schema.Column{RedemptionStepsColumns[33]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -745,12 +746,12 @@ var (
 			{
 				Name:    "redemptionstep_redemption_id_server_id",
 				Unique:  true,
-				Columns: []*schema.Column{RedemptionStepsColumns[31], RedemptionStepsColumns[30]},
+				Columns: []*schema.Column{RedemptionStepsColumns[32], RedemptionStepsColumns[31]},
 			},
 			{
 				Name:    "redemptionstep_server_id_username_folded",
 				Unique:  true,
-				Columns: []*schema.Column{RedemptionStepsColumns[30], RedemptionStepsColumns[7]},
+				Columns: []*schema.Column{RedemptionStepsColumns[31], RedemptionStepsColumns[7]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "released_at IS NULL",
 				},
@@ -758,22 +759,22 @@ var (
 			{
 				Name:    "redemptionstep_server_id_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionStepsColumns[30], RedemptionStepsColumns[27], RedemptionStepsColumns[0]},
+				Columns: []*schema.Column{RedemptionStepsColumns[31], RedemptionStepsColumns[28], RedemptionStepsColumns[0]},
 			},
 			{
 				Name:    "redemptionstep_user_id",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionStepsColumns[32]},
+				Columns: []*schema.Column{RedemptionStepsColumns[33]},
 			},
 			{
 				Name:    "redemptionstep_link_id",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionStepsColumns[29]},
+				Columns: []*schema.Column{RedemptionStepsColumns[30]},
 			},
 			{
 				Name:    "redemptionstep_server_id_external_id",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionStepsColumns[30], RedemptionStepsColumns[9]},
+				Columns: []*schema.Column{RedemptionStepsColumns[31], RedemptionStepsColumns[9]},
 			},
 		},
 	}

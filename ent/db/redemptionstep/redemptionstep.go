@@ -62,6 +62,8 @@ const (
 	FieldPosition = "position"
 	// FieldUserID holds the string denoting the user_id field in the database.
 	FieldUserID = "user_id"
+	// FieldNotice holds the string denoting the notice field in the database.
+	FieldNotice = "notice"
 	// FieldAttempts holds the string denoting the attempts field in the database.
 	FieldAttempts = "attempts"
 	// FieldChecks holds the string denoting the checks field in the database.
@@ -146,6 +148,7 @@ var Columns = []string{
 	FieldNoticed,
 	FieldPosition,
 	FieldUserID,
+	FieldNotice,
 	FieldAttempts,
 	FieldChecks,
 	FieldNextAttemptAt,
@@ -359,6 +362,11 @@ func ByPosition(opts ...sql.OrderTermOption) OrderOption {
 // ByUserID orders the results by the user_id field.
 func ByUserID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldUserID, opts...).ToFunc()
+}
+
+// ByNotice orders the results by the notice field.
+func ByNotice(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNotice, opts...).ToFunc()
 }
 
 // ByAttempts orders the results by the attempts field.

@@ -141,6 +141,11 @@ func UserID(v uuid.UUID) predicate.RedemptionStep {
 	return predicate.RedemptionStep(sql.FieldEQ(FieldUserID, v))
 }
 
+// Notice applies equality check predicate on the "notice" field. It's identical to NoticeEQ.
+func Notice(v string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldEQ(FieldNotice, v))
+}
+
 // Attempts applies equality check predicate on the "attempts" field. It's identical to AttemptsEQ.
 func Attempts(v int) predicate.RedemptionStep {
 	return predicate.RedemptionStep(sql.FieldEQ(FieldAttempts, v))
@@ -1029,6 +1034,81 @@ func UserIDIsNil() predicate.RedemptionStep {
 // UserIDNotNil applies the NotNil predicate on the "user_id" field.
 func UserIDNotNil() predicate.RedemptionStep {
 	return predicate.RedemptionStep(sql.FieldNotNull(FieldUserID))
+}
+
+// NoticeEQ applies the EQ predicate on the "notice" field.
+func NoticeEQ(v string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldEQ(FieldNotice, v))
+}
+
+// NoticeNEQ applies the NEQ predicate on the "notice" field.
+func NoticeNEQ(v string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldNEQ(FieldNotice, v))
+}
+
+// NoticeIn applies the In predicate on the "notice" field.
+func NoticeIn(vs ...string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldIn(FieldNotice, vs...))
+}
+
+// NoticeNotIn applies the NotIn predicate on the "notice" field.
+func NoticeNotIn(vs ...string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldNotIn(FieldNotice, vs...))
+}
+
+// NoticeGT applies the GT predicate on the "notice" field.
+func NoticeGT(v string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldGT(FieldNotice, v))
+}
+
+// NoticeGTE applies the GTE predicate on the "notice" field.
+func NoticeGTE(v string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldGTE(FieldNotice, v))
+}
+
+// NoticeLT applies the LT predicate on the "notice" field.
+func NoticeLT(v string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldLT(FieldNotice, v))
+}
+
+// NoticeLTE applies the LTE predicate on the "notice" field.
+func NoticeLTE(v string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldLTE(FieldNotice, v))
+}
+
+// NoticeContains applies the Contains predicate on the "notice" field.
+func NoticeContains(v string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldContains(FieldNotice, v))
+}
+
+// NoticeHasPrefix applies the HasPrefix predicate on the "notice" field.
+func NoticeHasPrefix(v string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldHasPrefix(FieldNotice, v))
+}
+
+// NoticeHasSuffix applies the HasSuffix predicate on the "notice" field.
+func NoticeHasSuffix(v string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldHasSuffix(FieldNotice, v))
+}
+
+// NoticeIsNil applies the IsNil predicate on the "notice" field.
+func NoticeIsNil() predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldIsNull(FieldNotice))
+}
+
+// NoticeNotNil applies the NotNil predicate on the "notice" field.
+func NoticeNotNil() predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldNotNull(FieldNotice))
+}
+
+// NoticeEqualFold applies the EqualFold predicate on the "notice" field.
+func NoticeEqualFold(v string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldEqualFold(FieldNotice, v))
+}
+
+// NoticeContainsFold applies the ContainsFold predicate on the "notice" field.
+func NoticeContainsFold(v string) predicate.RedemptionStep {
+	return predicate.RedemptionStep(sql.FieldContainsFold(FieldNotice, v))
 }
 
 // AttemptsEQ applies the EQ predicate on the "attempts" field.
