@@ -1,0 +1,121 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/lib/pq"
+
+	"github.com/zondarr/zondarr/ent/db"
+	"github.com/zondarr/zondarr/ent/db/instance"
+)
+
+// Options say what to open, and how.
+type Options struct {
+	// URL is the database: sqlite://… or postgres://… (see CheckURL).
+	URL string
+	// Beside opens a SQLite file beside a running host, for a command that only adds or
+	// reads. It migrates only where no host holds the file. PostgreSQL is always shared.
+	Beside bool
+	// Logger is told of migrations; nil is silence.
+	Logger *slog.Logger
+}
+
+// DB is an open database.
+type DB struct {
+	// Ent is the client for queries outside a transaction.
+	Ent *db.Client
+	// Dialect is for the rare place where the two differ.
+	Dialect Dialect
+
+	driver *entDriver
+	lock   *flock.Flock // on SQLite, unless opened beside
+}
+
+// Open migrates and opens the database. On SQLite it fails with ErrLocked while another
+// host has the file; on a database that a newer Zondarr has migrated it fails with a
+// *VersionError. Its errors never contain the URL.
+func Open(ctx context.Context, opts Options) (*DB, error) {
+	at, err := parseURL(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	if at.dialect == Postgres {
+		return openPostgres(ctx, at, opts)
+	}
+	return openSQLiteDB(ctx, at, opts)
+}
+
+func openSQLiteDB(ctx context.Context, at location, opts Options) (_ *DB, err error) {
+	d := &DB{Dialect: SQLite}
+	if opts.Beside {
+		err = migrateBeside(ctx, at, opts.Logger)
+	} else {
+		if d.lock, err = lockSQLite(at.path); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, d.lock.Unlock())
+			}
+		}()
+		_, err = migrateUp(ctx, at, opts.Logger)
+	}
+	if err != nil {
+		return nil, err
+	}
+	write, err := openSQLite(at.path, sqliteWriter, 1)
+	if err != nil {
+		return nil, err
+	}
+	read, err := openSQLite(at.path, sqliteReader, sqliteReaders)
+	if err != nil {
+		return nil, errors.Join(err, write.Close())
+	}
+	return d.opened(ctx, newPool(write, true), newPool(read, true))
+}
+
+func openPostgres(ctx context.Context, at location, opts Options) (*DB, error) {
+	if _, err := migrateUp(ctx, at, opts.Logger); err != nil {
+		return nil, explain(err)
+	}
+	connector, err := pq.NewConnector(at.server.String())
+	if err != nil {
+		return nil, errors.New("the postgres:// URL has a parameter that the driver does not accept")
+	}
+	handle := sql.OpenDB(connector)
+	handle.SetMaxOpenConns(at.maxConns)
+	handle.SetMaxIdleConns(at.maxConns)
+	handle.SetConnMaxIdleTime(5 * time.Minute)
+	handle.SetConnMaxLifetime(time.Hour) // so that a failed-over server is left behind
+	p := newPool(handle, at.statementCache)
+	return (&DB{Dialect: Postgres}).opened(ctx, p, p)
+}
+
+func (d *DB) opened(ctx context.Context, write, read *pool) (*DB, error) {
+	d.driver = newDriver(d.Dialect, write, read)
+	d.Ent = db.NewClient(db.Driver(d.driver))
+	if err := errors.Join(write.db.PingContext(ctx), d.Ping(ctx)); err != nil {
+		return nil, errors.Join(explain(Wrap("open", "database", err)), d.driver.Close())
+	}
+	return d, nil
+}
+
+// Ping asks whether the database answers, with a query that must reach its tables.
+func (d *DB) Ping(ctx context.Context) error {
+	_, err := d.Ent.Instance.Query().Where(instance.ID("")).Exist(ctx)
+	return Wrap("ping", "database", err)
+}
+
+// Close closes the pools and gives the file back. Nothing may use the DB afterwards.
+func (d *DB) Close() error {
+	err := d.driver.Close()
+	if d.lock != nil {
+		err = errors.Join(err, d.lock.Unlock())
+	}
+	return err
+}

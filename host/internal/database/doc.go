@@ -1,0 +1,23 @@
+// Package database opens the database and keeps its promises: SQLite and PostgreSQL
+// behave the same to everyone above.
+//
+// Open gives a *DB whose Ent is the client that the nouns query with. It migrates first
+// (package migrations, on a handle of its own), refuses a database that a newer Zondarr
+// has migrated, and on SQLite holds a file lock for as long as the DB lives, so that
+// one file has one host.
+//
+//   - WithTx is the only way into a transaction; it belongs to the outermost exported
+//     method of a noun or use-case. Inside it the pools refuse to work: what does not
+//     go through the tx would read another snapshot, or wait for itself.
+//   - Wrap makes an *Error of what went wrong: operation, entity, and the original
+//     within. ErrNotFound, ErrConflict, ErrReference, ErrInvalid and ErrUnavailable
+//     say what kind it is, on both databases alike.
+//   - Now is the clock in the precision that both databases keep. Times are stored in
+//     UTC with microseconds, whatever comes in.
+//   - Keyset is the shape of every list: ordered by one column and the id, continued
+//     after the last row seen.
+//   - Backup, Restore and Copy move a whole instance.
+//
+// It knows the tables by ent's description alone, and nothing of what the rows mean:
+// no secrets are opened here, no rule of an invitation is known.
+package database

@@ -1,0 +1,443 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lib/pq"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"github.com/zondarr/zondarr/migrations"
+)
+
+// VersionError says that a database cannot be used by this program.
+type VersionError struct {
+	Database int64 // the version that the database has
+	Program  int64 // the newest that this program knows
+}
+
+func (e *VersionError) Error() string {
+	if e.Database > e.Program {
+		return fmt.Sprintf("the database was migrated to version %d by a newer Zondarr; this one knows versions up to %d. "+
+			"Run the newer program, or take the database back with its `zondarr migrate down`", e.Database, e.Program)
+	}
+	return fmt.Sprintf("the database is at version %d, this program needs %d, and a running Zondarr holds the file: "+
+		"restart that with this version first", e.Database, e.Program)
+}
+
+// Migration is one step of the schema and whether the database has taken it.
+type Migration struct {
+	Version   int64
+	Name      string
+	AppliedAt *time.Time // nil: not applied
+}
+
+// MigrateUp applies every migration that is missing and gives the new ones in order.
+// On SQLite it fails with ErrLocked while a host has the file.
+func MigrateUp(ctx context.Context, opts Options) ([]Migration, error) {
+	return migrateAlone(opts, func(at location) ([]Migration, error) {
+		return migrateUp(ctx, at, opts.Logger)
+	})
+}
+
+// MigrateDown takes back the last migrations, as many as steps, and gives them in the
+// order in which they were undone. What only the newer schema could hold is lost.
+func MigrateDown(ctx context.Context, opts Options, steps int) ([]Migration, error) {
+	return migrateAlone(opts, func(at location) ([]Migration, error) {
+		return migrateDown(ctx, at, opts.Logger, steps)
+	})
+}
+
+// MigrationStatus lists every migration that this program knows or the database has
+// taken. It changes nothing and needs no lock.
+func MigrationStatus(ctx context.Context, opts Options) ([]Migration, error) {
+	at, err := parseURL(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	known, err := knownMigrations(migrations.Files, at.dialect)
+	if err != nil {
+		return nil, err
+	}
+	all := map[int64]Migration{}
+	for _, m := range known {
+		all[m.Version] = m
+	}
+	if _, err := os.Stat(at.path); at.dialect == Postgres || err == nil {
+		m, err := openMigrator(at)
+		if err != nil {
+			return nil, err
+		}
+		defer m.handle.Close()
+		applied, err := m.applied(ctx)
+		if err != nil {
+			return nil, explain(Wrap("read", "migrations", err))
+		}
+		for version, when := range applied {
+			entry, ok := all[version]
+			if !ok {
+				entry = Migration{Version: version, Name: "unknown to this version"}
+			}
+			entry.AppliedAt = &when
+			all[version] = entry
+		}
+	}
+	return slices.SortedFunc(maps.Values(all), func(a, b Migration) int { return int(a.Version - b.Version) }), nil
+}
+
+func migrateAlone(opts Options, migrate func(location) ([]Migration, error)) (_ []Migration, err error) {
+	at, err := parseURL(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	if at.dialect == SQLite {
+		held, err := lockSQLite(at.path)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, held.Unlock()) }()
+	}
+	done, err := migrate(at)
+	return done, explain(err)
+}
+
+// migrateUp is MigrateUp for one who holds the file.
+func migrateUp(ctx context.Context, at location, logger *slog.Logger) ([]Migration, error) {
+	m, err := openMigrator(at)
+	if err != nil {
+		return nil, err
+	}
+	defer m.handle.Close()
+	m.logger = logger
+	return m.up(ctx)
+}
+
+func migrateDown(ctx context.Context, at location, logger *slog.Logger, steps int) ([]Migration, error) {
+	m, err := openMigrator(at)
+	if err != nil {
+		return nil, err
+	}
+	defer m.handle.Close()
+	m.logger = logger
+	return m.down(ctx, steps)
+}
+
+// besidePatience is how long a command waits for another process that is migrating.
+const besidePatience = 10 * time.Second
+
+// migrateBeside sees to it that the file has this program's version: it migrates where
+// nobody holds the file, and waits a little for whoever does.
+func migrateBeside(ctx context.Context, at location, logger *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, besidePatience)
+	defer cancel()
+	for {
+		have, newest, err := versions(ctx, at)
+		if err != nil {
+			return err
+		}
+		if have == newest {
+			return nil
+		}
+		if have > newest {
+			return &VersionError{Database: have, Program: newest}
+		}
+		held, err := lockSQLite(at.path)
+		if err == nil {
+			_, err := migrateUp(ctx, at, logger)
+			return errors.Join(err, held.Unlock())
+		}
+		if !errors.Is(err, ErrLocked) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return &VersionError{Database: have, Program: newest}
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// versions is what the file has, and the newest that this program knows.
+func versions(ctx context.Context, at location) (have, newest int64, err error) {
+	known, err := knownMigrations(migrations.Files, at.dialect)
+	if err != nil {
+		return 0, 0, err
+	}
+	newest = known[len(known)-1].Version
+	if _, err := os.Stat(at.path); errors.Is(err, fs.ErrNotExist) {
+		return 0, newest, nil
+	}
+	m, err := openMigrator(at)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer m.handle.Close()
+	have, err = m.version(ctx)
+	return have, newest, err
+}
+
+// migrator applies migrations on a handle of its own: on SQLite one connection with
+// foreign keys off, on PostgreSQL one without time limits.
+type migrator struct {
+	at     location
+	files  fs.FS
+	handle *sql.DB
+	logger *slog.Logger
+	now    func() time.Time
+}
+
+func openMigrator(at location) (*migrator, error) {
+	m := &migrator{at: at, files: migrations.Files, now: time.Now}
+	if at.dialect == Postgres {
+		c, err := pq.NewConnector(at.unlimited())
+		if err != nil {
+			return nil, errors.New("the postgres:// URL has a parameter that the driver does not accept")
+		}
+		m.handle = sql.OpenDB(c)
+		return m, nil
+	}
+	if err := createSQLite(at.path); err != nil {
+		return nil, Wrap("create", "database file", err)
+	}
+	handle, err := openSQLite(at.path, sqliteMigrator, 1)
+	m.handle = handle
+	return m, err
+}
+
+// up applies what is missing. Replicas that start at once wait for each other.
+func (m *migrator) up(ctx context.Context) ([]Migration, error) {
+	known, err := knownMigrations(m.files, m.at.dialect)
+	if err != nil {
+		return nil, err
+	}
+	newest := known[len(known)-1].Version
+	have, err := m.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case have > newest:
+		return nil, &VersionError{Database: have, Program: newest}
+	case have == newest:
+		return nil, nil
+	}
+	if err := m.keepCopy(ctx, have); err != nil {
+		return nil, err
+	}
+	provider, err := m.provider()
+	if err != nil {
+		return nil, err
+	}
+	results, err := provider.Up(ctx)
+	done := m.report("database migrated", results)
+	if err != nil {
+		return done, Wrap("migrate", "database", err)
+	}
+	if err := m.checkReferences(ctx); err != nil {
+		return done, err
+	}
+	// While we waited for our turn, a newer program may have gone further.
+	if have, err = m.version(ctx); err != nil {
+		return done, err
+	}
+	if have > newest {
+		return done, &VersionError{Database: have, Program: newest}
+	}
+	return done, nil
+}
+
+func (m *migrator) down(ctx context.Context, steps int) ([]Migration, error) {
+	known, err := knownMigrations(m.files, m.at.dialect)
+	if err != nil {
+		return nil, err
+	}
+	have, err := m.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if newest := known[len(known)-1].Version; have > newest {
+		return nil, &VersionError{Database: have, Program: newest}
+	}
+	if err := m.keepCopy(ctx, have); err != nil {
+		return nil, err
+	}
+	provider, err := m.provider()
+	if err != nil {
+		return nil, err
+	}
+	var results []*goose.MigrationResult
+	for range steps {
+		r, err := provider.Down(ctx)
+		if errors.Is(err, goose.ErrNoNextVersion) {
+			break
+		}
+		if err != nil {
+			return m.report("migration taken back", results), Wrap("migrate down", "database", err)
+		}
+		results = append(results, r)
+	}
+	return m.report("migration taken back", results), m.checkReferences(ctx)
+}
+
+func (m *migrator) provider() (*goose.Provider, error) {
+	files, err := fs.Sub(m.files, m.folder())
+	if err != nil {
+		return nil, err
+	}
+	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	name := goose.DialectSQLite3
+	if m.at.dialect == Postgres {
+		name = goose.DialectPostgres
+		// Tries once a second, for as long as the migrations of another replica may take.
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600))
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, goose.WithSessionLocker(locker))
+	}
+	return goose.NewProvider(name, m.handle, files, opts...)
+}
+
+func (m *migrator) folder() string { return folder(m.at.dialect) }
+
+func folder(d Dialect) string {
+	if d == Postgres {
+		return "postgres"
+	}
+	return "sqlite"
+}
+
+// version is the newest migration that the database has taken, 0 for none.
+func (m *migrator) version(ctx context.Context) (int64, error) {
+	applied, err := m.applied(ctx)
+	if err != nil {
+		return 0, Wrap("read", "migrations", err)
+	}
+	var newest int64
+	for v := range applied {
+		newest = max(newest, v)
+	}
+	return newest, nil
+}
+
+// applied is the migrations that the database has taken, and when. It changes nothing.
+func (m *migrator) applied(ctx context.Context) (map[int64]time.Time, error) {
+	exists := "SELECT count(*) FROM sqlite_master WHERE name = '" + goose.DefaultTablename + "'"
+	if m.at.dialect == Postgres {
+		exists = "SELECT count(to_regclass('" + goose.DefaultTablename + "'))"
+	}
+	var n int
+	if err := m.handle.QueryRowContext(ctx, exists).Scan(&n); err != nil || n == 0 {
+		return nil, err
+	}
+	rows, err := m.handle.QueryContext(ctx, "SELECT version_id, tstamp FROM "+goose.DefaultTablename+" WHERE is_applied AND version_id > 0")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	applied := map[int64]time.Time{}
+	for rows.Next() {
+		var version int64
+		var when time.Time
+		if err := rows.Scan(&version, &when); err != nil {
+			return nil, err
+		}
+		applied[version] = when.UTC()
+	}
+	return applied, rows.Err()
+}
+
+// keepCopy puts a copy of a SQLite file that has data beside it before it is changed.
+func (m *migrator) keepCopy(ctx context.Context, have int64) error {
+	if m.at.dialect != SQLite || have == 0 {
+		return nil
+	}
+	name := fmt.Sprintf("%s.v%d-%s.bak", m.at.path, have, m.now().UTC().Format("20060102T150405.000000"))
+	if err := snapshotSQLite(ctx, m.handle, name); err != nil {
+		return Wrap("copy", "database before migrating", err)
+	}
+	if m.logger != nil {
+		m.logger.InfoContext(ctx, "database copied before migrating", "file", name)
+	}
+	return nil
+}
+
+// checkReferences makes up for the foreign keys that are off while SQLite migrates.
+func (m *migrator) checkReferences(ctx context.Context) error {
+	if m.at.dialect != SQLite {
+		return nil
+	}
+	rows, err := m.handle.QueryContext(ctx, "PRAGMA foreign_key_check")
+	if err != nil {
+		return Wrap("check", "references", err)
+	}
+	defer rows.Close()
+	broken := map[string]int{}
+	for rows.Next() {
+		var table, parent string
+		var row, key sql.NullInt64
+		if err := rows.Scan(&table, &row, &parent, &key); err != nil {
+			return Wrap("check", "references", err)
+		}
+		broken[table+" to "+parent]++
+	}
+	if err := rows.Err(); err != nil {
+		return Wrap("check", "references", err)
+	}
+	if len(broken) > 0 {
+		return fmt.Errorf("the migration broke references (%v): stop, and go back to the copy that was made beside the database", broken)
+	}
+	return nil
+}
+
+func (m *migrator) report(message string, results []*goose.MigrationResult) []Migration {
+	var done []Migration
+	for _, r := range results {
+		if r == nil || r.Error != nil {
+			continue
+		}
+		done = append(done, Migration{Version: r.Source.Version, Name: migrationName(r.Source.Path)})
+		if m.logger != nil {
+			m.logger.Info(message, "version", r.Source.Version, "name", migrationName(r.Source.Path), "duration", r.Duration)
+		}
+	}
+	return done
+}
+
+// knownMigrations is what this program carries, in order.
+func knownMigrations(files fs.FS, d Dialect) ([]Migration, error) {
+	names, err := fs.Glob(files, folder(d)+"/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	var known []Migration
+	for _, name := range names {
+		number, _, _ := strings.Cut(path.Base(name), "_")
+		version, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s: a migration begins with its number", name)
+		}
+		known = append(known, Migration{Version: version, Name: migrationName(name)})
+	}
+	if len(known) == 0 {
+		return nil, errors.New("this program carries no migrations")
+	}
+	return known, nil
+}
+
+func migrationName(file string) string {
+	_, name, _ := strings.Cut(strings.TrimSuffix(path.Base(file), ".sql"), "_")
+	return name
+}

@@ -1,0 +1,116 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofrs/flock"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// sqliteReaders is how many connections read beside the one that writes.
+const sqliteReaders = 4
+
+// ErrLocked says that another process holds the SQLite file: a running host, or a
+// command that needs it alone.
+var ErrLocked = errors.New("the database is in use by another Zondarr process; stop it first (one SQLite file has one host)")
+
+// How a connection to SQLite is opened. Times are text and compared byte by byte, so
+// they are written in one format and one zone; a write transaction takes its lock at
+// the start, or it could fail in the middle; FULL lets what was answered survive a
+// power failure.
+var (
+	sqliteWriter = sqliteParams("immediate", "foreign_keys(1)", "synchronous(FULL)", "journal_mode(WAL)")
+	sqliteReader = sqliteParams("deferred", "query_only(1)")
+	// Foreign keys off: dropping a table to rebuild it would otherwise cascade, and
+	// inside a transaction they cannot be switched.
+	sqliteMigrator = sqliteParams("immediate", "foreign_keys(0)", "synchronous(FULL)", "journal_mode(WAL)")
+)
+
+func sqliteParams(txlock string, pragmas ...string) url.Values {
+	return url.Values{
+		"_time_format": {"sqlite"},
+		"_timezone":    {"UTC"},
+		"_txlock":      {txlock},
+		"_pragma":      append([]string{"busy_timeout(10000)", "temp_store(MEMORY)", "cache_size(-16000)"}, pragmas...),
+	}
+}
+
+func openSQLite(path string, params url.Values, conns int) (*sql.DB, error) {
+	escaped := (&url.URL{Path: path}).EscapedPath()
+	pool, err := sql.Open("sqlite", "file:"+escaped+"?"+params.Encode())
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	return pool, nil
+}
+
+// createSQLite makes the file and its folder where there are none, for the owner
+// alone: it holds hashes and sealed secrets, and its WAL takes over its mode.
+func createSQLite(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// lockSQLite takes the file lock of a database, or ErrLocked.
+func lockSQLite(path string) (*flock.Flock, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock the database: %w", err)
+	}
+	if !ok {
+		return nil, ErrLocked
+	}
+	return lock, nil
+}
+
+// snapshotSQLite writes a consistent copy of an open database to a file that must not
+// exist.
+func snapshotSQLite(ctx context.Context, from interface {
+	ExecContext(context.Context, string, ...any) (sql.Result, error)
+}, path string) error {
+	// Created first, so that the copy is for the owner alone; SQLite accepts an empty file.
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if _, err := from.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return syncFile(path)
+}
+
+// syncFile makes a file and its name durable.
+func syncFile(path string) error {
+	for _, p := range []string{path, filepath.Dir(path)} {
+		f, err := os.Open(p)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil && !strings.Contains(err.Error(), "invalid argument") {
+			return err // some file systems cannot sync a folder, and say so like this
+		}
+	}
+	return nil
+}

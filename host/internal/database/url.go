@@ -1,0 +1,137 @@
+package database
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"entgo.io/ent/dialect"
+)
+
+// Dialect is the kind of database, by the name that ent gives it.
+type Dialect string
+
+// The dialects that Zondarr runs on.
+const (
+	SQLite   Dialect = dialect.SQLite
+	Postgres Dialect = dialect.Postgres
+)
+
+// location is a parsed database URL.
+type location struct {
+	dialect Dialect
+	path    string   // of the file, on SQLite
+	server  *url.URL // on PostgreSQL, with every parameter that we rely on set
+
+	maxConns       int
+	statementCache bool
+}
+
+// defaultMaxConns is the pool limit on PostgreSQL, per host.
+const defaultMaxConns = 16
+
+// CheckURL says what is wrong with a database URL, without opening anything. The text
+// never contains the URL, which may carry a password.
+func CheckURL(raw string) error {
+	_, err := parseURL(raw)
+	return err
+}
+
+// parseURL reads a database URL:
+//
+//	sqlite:///var/lib/zondarr/zondarr.db    an absolute path
+//	sqlite://data/zondarr.db                a path relative to the working directory
+//	postgres://user:password@host:5432/name?sslmode=verify-full
+//
+// PostgreSQL's parameters are those of lib/pq; two more are ours: max_conns (the pool
+// limit) and statement_cache=off (for connection poolers that cannot keep prepared
+// statements).
+func parseURL(raw string) (location, error) {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return location{}, errors.New("a database URL begins with sqlite:// or postgres://")
+	}
+	switch scheme {
+	case "sqlite":
+		return parseSQLite(rest)
+	case "postgres", "postgresql":
+		return parsePostgres(raw)
+	}
+	return location{}, fmt.Errorf("unknown kind of database %q: it is sqlite:// or postgres://", scheme)
+}
+
+func parseSQLite(path string) (location, error) {
+	if strings.ContainsAny(path, "?#") {
+		return location{}, errors.New("a sqlite:// URL is a path and nothing else: no ? or #")
+	}
+	path, err := url.PathUnescape(path)
+	if err != nil {
+		return location{}, errors.New("the path of the sqlite:// URL is not escaped correctly")
+	}
+	if path == "" || strings.HasSuffix(path, "/") || strings.HasPrefix(path, ":memory:") || strings.ContainsRune(path, 0) {
+		return location{}, errors.New("a sqlite:// URL names a file, as in sqlite:///var/lib/zondarr/zondarr.db")
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return location{}, err
+	}
+	return location{dialect: SQLite, path: abs, statementCache: true}, nil
+}
+
+func parsePostgres(raw string) (location, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		// url.Error quotes what it could not read, password included.
+		return location{}, errors.New("the postgres:// URL cannot be read: is something in the password not escaped?")
+	}
+	l := location{dialect: Postgres, server: u, maxConns: defaultMaxConns, statementCache: true}
+	q := u.Query()
+	if v := q.Get("max_conns"); v != "" {
+		l.maxConns, err = strconv.Atoi(v)
+		if err != nil || l.maxConns < 2 || l.maxConns > 1000 {
+			return location{}, errors.New("max_conns in the postgres:// URL is a number from 2 to 1000")
+		}
+	}
+	switch q.Get("statement_cache") {
+	case "", "on":
+	case "off":
+		l.statementCache = false
+	default:
+		return location{}, errors.New("statement_cache in the postgres:// URL is on or off")
+	}
+	q.Del("max_conns")
+	q.Del("statement_cache")
+	if q.Has("binary_parameters") {
+		return location{}, errors.New("binary_parameters in the postgres:// URL does not work with JSON columns: leave it out")
+	}
+	// What the driver would choose by itself may change with its version; what an
+	// operator wrote stays.
+	for name, value := range map[string]string{
+		"sslmode":                             "require",
+		"connect_timeout":                     "10",
+		"application_name":                    "zondarr",
+		"statement_timeout":                   "30000", // milliseconds
+		"idle_in_transaction_session_timeout": "60000",
+	} {
+		if !q.Has(name) {
+			q.Set(name, value)
+		}
+	}
+	q.Set("timezone", "UTC") // or times come back in the server's zone
+	u.RawQuery = q.Encode()
+	return l, nil
+}
+
+// unlimited is the same server without time limits: migrating and copying take what
+// they take.
+func (l location) unlimited() string {
+	u := *l.server
+	q := u.Query()
+	q.Set("statement_timeout", "0")
+	q.Set("idle_in_transaction_session_timeout", "0")
+	u.RawQuery = q.Encode()
+	return u.String()
+}
