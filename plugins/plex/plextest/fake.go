@@ -54,21 +54,20 @@ type state struct {
 	offset   time.Duration
 	random   *random
 
-	accounts     []*Account
-	tokens       []*token
-	devices      []*device
-	pins         []*pin
-	servers      []*Server
-	shares       []*share
-	settings     map[settingsKey]*Settings
-	friends      map[pair]bool
-	connected    map[pair]bool // owner, invitee: a share was accepted and the tie not severed
-	homes        []*home
-	ghosts       []ghost
-	nonces       map[string]time.Time
-	deviceKeys   map[string]deviceKey
-	signingSeed  []byte
-	lastInviteID int64
+	accounts    []*Account
+	tokens      []*token
+	devices     []*device
+	pins        []*pin
+	servers     []*Server
+	shares      []*share
+	settings    map[settingsKey]*Settings
+	friends     map[pair]bool
+	connected   map[pair]bool // owner, invitee: a share was accepted and the tie not severed
+	homes       []*home
+	ghosts      []ghost
+	nonces      map[string]time.Time
+	deviceKeys  map[string]deviceKey
+	signingSeed []byte
 }
 
 type listener struct {

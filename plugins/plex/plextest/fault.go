@@ -27,6 +27,15 @@ const (
 	FaultTruncate     FaultKind = "truncate"     // after the commit: sends half of the body, then closes the connection
 )
 
+func (k FaultKind) known() bool {
+	switch k {
+	case FaultGone, FaultRateLimit, FaultDown, FaultStatus, FaultHTML, FaultMaintenance, FaultDropRequest,
+		FaultDropResponse, FaultHang, FaultHangResponse, FaultSlowBody, FaultTruncate:
+		return true
+	}
+	return false
+}
+
 // Fault breaks requests that match it. Zero fields match everything; the
 // oldest fault that matches wins.
 type Fault struct {
@@ -56,6 +65,9 @@ type liveFault struct {
 
 // AddFault arms a fault and gives its id.
 func (f *Fake) AddFault(fault Fault) int {
+	if !fault.Kind.known() {
+		panic("plextest: no fault kind " + string(fault.Kind))
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.lastFault++

@@ -184,10 +184,3 @@ func isoOrNil(t time.Time) any {
 }
 
 func epoch(t time.Time) int64 { return t.Unix() }
-
-func epochOrNil(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return epoch(t)
-}

@@ -200,6 +200,10 @@ func render(r *http.Request, target string, out reply, style xmlStyle) (string, 
 // nothing swallows what http.ServeMux itself would write (redirects, 404, 405).
 type nothing struct{}
 
-func (nothing) Header() http.Header         { return http.Header{} }
+// Header gives a header that nobody reads.
+func (nothing) Header() http.Header { return http.Header{} }
+
 func (nothing) Write(b []byte) (int, error) { return len(b), nil }
-func (nothing) WriteHeader(int)             {}
+
+// WriteHeader does nothing.
+func (nothing) WriteHeader(int) {}

@@ -93,14 +93,14 @@ func readSettings(in fields) Settings {
 	}
 }
 
-func (s Settings) element(name string) *element {
+func (s Settings) element() *element {
 	orNull := func(v string) any {
 		if v == "" {
 			return nil
 		}
 		return v
 	}
-	return el(name,
+	return el("sharingSettings",
 		at("allowChannels", s.AllowChannels), at("filterMovies", s.FilterMovies), at("filterMusic", s.FilterMusic),
 		at("filterPhotos", orNull(s.FilterPhotos)), at("filterTelevision", s.FilterTelevision), at("filterAll", orNull(s.FilterAll)),
 		at("allowSync", s.AllowSync), at("allowCameraUpload", s.AllowCameraUpload),
@@ -141,7 +141,7 @@ func (c *call) getSettings() reply {
 	if a == nil || !c.f.knows(c.who.ID, a.ID) {
 		return notFoundV2()
 	}
-	return ok(c.f.settingsOf(keyFor(c.who.ID, a.ID, "")).element("sharingSettings"))
+	return ok(c.f.settingsOf(keyFor(c.who.ID, a.ID, "")).element())
 }
 
 // postSettings replaces the set of one person.
@@ -156,7 +156,7 @@ func (c *call) postSettings() reply {
 	if !c.f.storeSettings(c.who, a.ID, "", readSettings(c.fields.sub("settings"))) {
 		return needsPassV2()
 	}
-	return ok(c.f.settingsOf(keyFor(c.who.ID, a.ID, "")).element("sharingSettings"))
+	return ok(c.f.settingsOf(keyFor(c.who.ID, a.ID, "")).element())
 }
 
 // putSharings is the older call: only the flags in the query are written.
@@ -172,7 +172,7 @@ func (c *call) putSharings() reply {
 	if !c.f.storeSettings(c.who, id, "", s) {
 		return needsPassV2()
 	}
-	return ok(c.f.settingsOf(keyFor(c.who.ID, id, "")).element("sharingSettings"))
+	return ok(c.f.settingsOf(keyFor(c.who.ID, id, "")).element())
 }
 
 func (s *Settings) set(name, value string) {

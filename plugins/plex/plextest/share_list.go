@@ -16,7 +16,7 @@ func (c *call) owned(fits func(*share) bool) reply {
 	var out []*element
 	for _, s := range c.f.shares {
 		if s.Owner == c.who.ID && fits(s) {
-			out = append(out, c.f.shareElement("sharedServer", s, true))
+			out = append(out, c.f.shareElement(s, true))
 		}
 	}
 	return array("sharedServers", out)
@@ -78,13 +78,13 @@ func (f *Fake) inviteElement(in *invite, owned bool) *element {
 	var invited *element
 	settings := f.settingsOf(keyFor(in.owner, in.invited, in.email))
 	if a := f.account(in.invited); a != nil {
-		invitedID, invited = a.ID, f.person("invited", a, in.owner, settings)
+		invitedID, invited = a.ID, f.invitedElement(a, in.owner, settings)
 	} else {
 		invitedEmail = in.email
 	}
 	var shares []*element
 	for _, s := range in.shares {
-		shares = append(shares, f.shareElement("sharedServer", s, owned))
+		shares = append(shares, f.shareElement(s, owned))
 	}
 	return el("invite",
 		at("id", in.first.ID+1_000_000_000), at("createdAt", iso(in.first.InvitedAt)), at("friend", in.friend), at("home", in.home),

@@ -7,12 +7,12 @@ import (
 )
 
 // shareElement is the v2 share object, as its owner or its invitee sees it.
-func (f *Fake) shareElement(name string, s *share, owned bool) *element {
+func (f *Fake) shareElement(s *share, owned bool) *element {
 	settings := f.settingsOf(keyFor(s.Owner, s.InvitedID, s.InvitedEmail))
 	var invitedID, invitedEmail any
 	var invited *element
 	if a := f.account(s.InvitedID); a != nil {
-		invitedID, invited = a.ID, f.person("invited", a, s.Owner, settings)
+		invitedID, invited = a.ID, f.invitedElement(a, s.Owner, settings)
 		status := "accepted"
 		if s.State == SharePending {
 			status = "pending_sent"
@@ -22,7 +22,7 @@ func (f *Fake) shareElement(name string, s *share, owned bool) *element {
 		invitedEmail = s.InvitedEmail
 	}
 	libraries := libraryElements("library", s.shared())
-	return el(name,
+	return el("sharedServer",
 		at("id", s.ID), at("name", s.server.spec.Name), at("ownerId", s.Owner), at("invitedId", invitedID),
 		at("invitedEmail", invitedEmail), at("serverId", s.server.spec.ID), at("accepted", s.State == ShareAccepted),
 		at("acceptedAt", isoOrNil(s.AcceptedAt)), at("deletedAt", isoOrNil(s.DeletedAt)), at("leftAt", isoOrNil(s.LeftAt)),
@@ -30,14 +30,14 @@ func (f *Fake) shareElement(name string, s *share, owned bool) *element {
 		at("lastSeenAt", isoOrNil(s.seenAt)), at("numLibraries", len(libraries)), at("searchEnabled", false),
 		at("allLibraries", s.AllLibraries),
 	).one("owner", f.ownerElement(s.Owner, false)).one("invited", invited).
-		one("sharingSettings", settings.element("sharingSettings")).list("libraries", libraries...)
+		one("sharingSettings", settings.element()).list("libraries", libraries...)
 }
 
-func (f *Fake) person(name string, a *Account, owner int64, settings Settings) *element {
-	return el(name,
+func (f *Fake) invitedElement(a *Account, owner int64, settings Settings) *element {
+	return el("invited",
 		at("id", a.ID), at("uuid", a.UUID), at("title", a.Title), at("username", a.Username), at("restricted", a.Restricted),
 		at("email", a.Email), at("friendlyName", a.FriendlyName), at("thumb", a.thumb()), at("home", f.sameHome(owner, a.ID)),
-	).one("sharingSettings", settings.element("sharingSettings"))
+	).one("sharingSettings", settings.element())
 }
 
 func (f *Fake) ownerElement(id int64, usernameOnly bool) *element {
@@ -76,7 +76,7 @@ func (c *call) createShareV2() reply {
 	if err != nil {
 		return c.refuseV2(err)
 	}
-	return created(c.f.shareElement("sharedServer", s, true))
+	return created(c.f.shareElement(s, true))
 }
 
 func (c *call) refuseV2(err error) reply {
@@ -128,7 +128,7 @@ func (c *call) updateShareV2() reply {
 			return c.refuseV2(err)
 		}
 	}
-	return ok(c.f.shareElement("sharedServer", s, true))
+	return ok(c.f.shareElement(s, true))
 }
 
 // deleteShareV2 is 405 in production, yet others use it: a switch.
@@ -157,7 +157,7 @@ func (c *call) acceptShareV2() reply {
 	if c.f.switches.AcceptStatus == http.StatusNoContent {
 		return noContent()
 	}
-	return ok(c.f.shareElement("sharedServer", s, false))
+	return ok(c.f.shareElement(s, false))
 }
 
 // visibleTo says whether a pending invite has reached the account it is for.
