@@ -34,7 +34,7 @@ type Link struct {
 	// State holds the value of the "state" field.
 	State link.State `json:"state,omitempty"`
 	// What the plugin needs to go on, sealed; NULL once the link is ended.
-	SealedState *[]byte `json:"-"`
+	SealedState []byte `json:"-"`
 	// AccountID holds the value of the "account_id" field.
 	AccountID *string `json:"account_id,omitempty"`
 	// AccountName holds the value of the "account_name" field.
@@ -212,7 +212,7 @@ func (_m *Link) assignValues(columns []string, values []any) error {
 			if value, ok := values[i].(*[]byte); !ok {
 				return fmt.Errorf("unexpected type %T for field sealed_state", values[i])
 			} else if value != nil {
-				_m.SealedState = value
+				_m.SealedState = *value
 			}
 		case link.FieldAccountID:
 			if value, ok := values[i].(*sql.NullString); !ok {

@@ -546,7 +546,7 @@ func (_c *LinkCreate) createSpec() (*Link, *sqlgraph.CreateSpec) {
 	}
 	if value, ok := _c.mutation.SealedState(); ok {
 		_spec.SetField(link.FieldSealedState, field.TypeBytes, value)
-		_node.SealedState = &value
+		_node.SealedState = value
 	}
 	if value, ok := _c.mutation.AccountID(); ok {
 		_spec.SetField(link.FieldAccountID, field.TypeString, value)

@@ -7010,7 +7010,7 @@ func (m *LinkMutation) SealedState() (r []byte, exists bool) {
 // OldSealedState returns the old "sealed_state" field's value of the Link entity.
 // If the Link object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *LinkMutation) OldSealedState(ctx context.Context) (v *[]byte, err error) {
+func (m *LinkMutation) OldSealedState(ctx context.Context) (v []byte, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldSealedState is only allowed on UpdateOne operations")
 	}
@@ -15750,7 +15750,7 @@ func (m *RedemptionMutation) RequestMAC() (r []byte, exists bool) {
 // OldRequestMAC returns the old "request_mac" field's value of the Redemption entity.
 // If the Redemption object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *RedemptionMutation) OldRequestMAC(ctx context.Context) (v *[]byte, err error) {
+func (m *RedemptionMutation) OldRequestMAC(ctx context.Context) (v []byte, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldRequestMAC is only allowed on UpdateOne operations")
 	}
@@ -22020,7 +22020,7 @@ func (m *UserMutation) PluginState() (r []byte, exists bool) {
 // OldPluginState returns the old "plugin_state" field's value of the User entity.
 // If the User object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *UserMutation) OldPluginState(ctx context.Context) (v *[]byte, err error) {
+func (m *UserMutation) OldPluginState(ctx context.Context) (v []byte, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldPluginState is only allowed on UpdateOne operations")
 	}

@@ -269,10 +269,6 @@ func (_c *ProfileCreate) defaults() {
 		v := profile.DefaultLabel
 		_c.mutation.SetLabel(v)
 	}
-	if _, ok := _c.mutation.MaxUses(); !ok {
-		v := profile.DefaultMaxUses
-		_c.mutation.SetMaxUses(v)
-	}
 	if _, ok := _c.mutation.OnExpiry(); !ok {
 		v := profile.DefaultOnExpiry
 		_c.mutation.SetOnExpiry(v)

@@ -47,7 +47,7 @@ type Redemption struct {
 	// Set to NULL when it is no longer kept.
 	IdempotencyKey *string `json:"idempotency_key,omitempty"`
 	// RequestMAC holds the value of the "request_mac" field.
-	RequestMAC *[]byte `json:"-"`
+	RequestMAC []byte `json:"-"`
 	// LeaseOwner holds the value of the "lease_owner" field.
 	LeaseOwner *string `json:"lease_owner,omitempty"`
 	// Rises with every taking of the lease; every transition is conditional on it.
@@ -275,7 +275,7 @@ func (_m *Redemption) assignValues(columns []string, values []any) error {
 			if value, ok := values[i].(*[]byte); !ok {
 				return fmt.Errorf("unexpected type %T for field request_mac", values[i])
 			} else if value != nil {
-				_m.RequestMAC = value
+				_m.RequestMAC = *value
 			}
 		case redemption.FieldLeaseOwner:
 			if value, ok := values[i].(*sql.NullString); !ok {

@@ -673,7 +673,7 @@ func (_c *RedemptionCreate) createSpec() (*Redemption, *sqlgraph.CreateSpec) {
 	}
 	if value, ok := _c.mutation.RequestMAC(); ok {
 		_spec.SetField(redemption.FieldRequestMAC, field.TypeBytes, value)
-		_node.RequestMAC = &value
+		_node.RequestMAC = value
 	}
 	if value, ok := _c.mutation.LeaseOwner(); ok {
 		_spec.SetField(redemption.FieldLeaseOwner, field.TypeString, value)

@@ -334,10 +334,6 @@ func init() {
 	profileDescLabel := profileFields[2].Descriptor()
 	// profile.DefaultLabel holds the default value on creation for the label field.
 	profile.DefaultLabel = profileDescLabel.Default.(string)
-	// profileDescMaxUses is the schema descriptor for max_uses field.
-	profileDescMaxUses := profileFields[5].Descriptor()
-	// profile.DefaultMaxUses holds the default value on creation for the max_uses field.
-	profile.DefaultMaxUses = profileDescMaxUses.Default.(int)
 	// profileDescIsDefault is the schema descriptor for is_default field.
 	profileDescIsDefault := profileFields[9].Descriptor()
 	// profile.DefaultIsDefault holds the default value on creation for the is_default field.

@@ -60,7 +60,7 @@ type User struct {
 	// AccessReadAt holds the value of the "access_read_at" field.
 	AccessReadAt *time.Time `json:"access_read_at,omitempty"`
 	// Sealed; kept while the account is suspended, for the plugin that resumes it.
-	PluginState *[]byte `json:"-"`
+	PluginState []byte `json:"-"`
 	// Origin holds the value of the "origin" field.
 	Origin user.Origin `json:"origin,omitempty"`
 	// InvitationID holds the value of the "invitation_id" field.
@@ -313,7 +313,7 @@ func (_m *User) assignValues(columns []string, values []any) error {
 			if value, ok := values[i].(*[]byte); !ok {
 				return fmt.Errorf("unexpected type %T for field plugin_state", values[i])
 			} else if value != nil {
-				_m.PluginState = value
+				_m.PluginState = *value
 			}
 		case user.FieldOrigin:
 			if value, ok := values[i].(*sql.NullString); !ok {

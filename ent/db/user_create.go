@@ -597,7 +597,7 @@ func (_c *UserCreate) createSpec() (*User, *sqlgraph.CreateSpec) {
 	}
 	if value, ok := _c.mutation.PluginState(); ok {
 		_spec.SetField(user.FieldPluginState, field.TypeBytes, value)
-		_node.PluginState = &value
+		_node.PluginState = value
 	}
 	if value, ok := _c.mutation.Origin(); ok {
 		_spec.SetField(user.FieldOrigin, field.TypeEnum, value)

@@ -30,7 +30,7 @@ func (Link) Fields() []ent.Field {
 		field.Enum("state").
 			Values("pending", "approved", "denied", "expired", "failed", "claimed", "consumed").
 			Default("pending"),
-		field.Bytes("sealed_state").Optional().Nillable().Sensitive().
+		field.Bytes("sealed_state").Optional().Sensitive().
 			Comment("What the plugin needs to go on, sealed; NULL once the link is ended."),
 		field.String("account_id").Optional().Nillable(),
 		field.String("account_name").Optional().Nillable(),

@@ -25,7 +25,8 @@ func (Profile) Fields() []ent.Field {
 		field.String("note").Optional().Nillable(),
 		field.Int("expires_after_days").Optional().Nillable().
 			Comment("How long an invitation made from it is valid; NULL is for ever."),
-		field.Int("max_uses").Optional().Nillable().Default(1).
+		// No default: with one, a create could not say NULL.
+		field.Int("max_uses").Optional().Nillable().
 			Comment("NULL is unlimited."),
 		field.Int("duration_days").Optional().Nillable(),
 		field.Enum("on_expiry").Values(expiryDisable, expiryDelete).Default(expiryDisable),

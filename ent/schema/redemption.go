@@ -36,7 +36,7 @@ func (Redemption) Fields() []ent.Field {
 		field.Enum("on_expiry").Values(expiryDisable, expiryDelete).Default(expiryDisable),
 		field.String("idempotency_key").Optional().Nillable().
 			Comment("Set to NULL when it is no longer kept."),
-		field.Bytes("request_mac").Optional().Nillable().Sensitive(),
+		field.Bytes("request_mac").Optional().Sensitive(),
 		field.String("lease_owner").Optional().Nillable(),
 		field.Int64("lease_fence").Default(0).
 			Comment("Rises with every taking of the lease; every transition is conditional on it."),

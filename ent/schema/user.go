@@ -42,7 +42,7 @@ func (User) Fields() []ent.Field {
 		field.JSON("limits", map[string]int64{}).Optional(),
 		field.JSON("options", map[string]any{}).Optional(),
 		field.Time("access_read_at").Optional().Nillable(),
-		field.Bytes("plugin_state").Optional().Nillable().Sensitive().
+		field.Bytes("plugin_state").Optional().Sensitive().
 			Comment("Sealed; kept while the account is suspended, for the plugin that resumes it."),
 		field.Enum("origin").Values("redemption", "import", "manual"),
 		field.UUID("invitation_id", uuid.UUID{}).Optional().Nillable(),

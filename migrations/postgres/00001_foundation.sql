@@ -54,7 +54,7 @@ CREATE TABLE "profiles" (
   "label" character varying NOT NULL DEFAULT '',
   "note" character varying NULL,
   "expires_after_days" bigint NULL,
-  "max_uses" bigint NULL DEFAULT 1,
+  "max_uses" bigint NULL,
   "duration_days" bigint NULL,
   "on_expiry" character varying NOT NULL DEFAULT 'disable',
   "email" character varying NOT NULL DEFAULT 'optional',

@@ -264,7 +264,7 @@ CREATE TABLE `profiles` (
   `label` text NOT NULL DEFAULT (''),
   `note` text NULL,
   `expires_after_days` integer NULL,
-  `max_uses` integer NULL DEFAULT (1),
+  `max_uses` integer NULL,
   `duration_days` integer NULL,
   `on_expiry` text NOT NULL DEFAULT ('disable'),
   `email` text NOT NULL DEFAULT ('optional'),

@@ -477,7 +477,7 @@ var (
 		{Name: "label", Type: field.TypeString, Default: ""},
 		{Name: "note", Type: field.TypeString, Nullable: true},
 		{Name: "expires_after_days", Type: field.TypeInt, Nullable: true},
-		{Name: "max_uses", Type: field.TypeInt, Nullable: true, Default: 1},
+		{Name: "max_uses", Type: field.TypeInt, Nullable: true},
 		{Name: "duration_days", Type: field.TypeInt, Nullable: true},
 		{Name: "on_expiry", Type: field.TypeEnum, Enums: []string{"disable", "delete"}, Default: "disable"},
 		{Name: "email", Type: field.TypeEnum, Enums: []string{"off", "optional", "required"}, Default: "optional"},

@@ -94,8 +94,6 @@ var (
 	NameValidator func(string) error
 	// DefaultLabel holds the default value on creation for the "label" field.
 	DefaultLabel string
-	// DefaultMaxUses holds the default value on creation for the "max_uses" field.
-	DefaultMaxUses int
 	// DefaultIsDefault holds the default value on creation for the "is_default" field.
 	DefaultIsDefault bool
 	// DefaultCreatedBy holds the default value on creation for the "created_by" field.

@@ -71,14 +71,14 @@ func URL(tb testing.TB, dialect database.Dialect) string {
 	if dialect == database.SQLite {
 		return "sqlite://" + filepath.Join(tb.TempDir(), "zondarr.db")
 	}
-	return createDatabase(tb, server(tb), "template0")
+	return createDatabase(tb, Server(tb), "template0")
 }
 
 // migratedURL is a copy of a database that was migrated once: far quicker than to
 // migrate each.
 func migratedURL(tb testing.TB) string {
 	tb.Helper()
-	at := server(tb)
+	at := Server(tb)
 	name, err := templateOf(at)
 	if err != nil {
 		tb.Fatalf("migrate the template database: %v", err)
@@ -93,15 +93,19 @@ var (
 		if external := os.Getenv("ZONDARR_TEST_POSTGRES_URL"); external != "" {
 			return external, nil
 		}
-		// The private server ends with the process: its supervisor waits for that.
-		at, _, err := StartPostgres(context.Background())
+		// The private server ends with the process, whose end of a pipe stopServer holds.
+		at, stop, err := StartPostgres(context.Background())
+		stopServer = stop
 		return at, err
 	})
+	stopServer   func()
 	templateMu   sync.Mutex
 	templateDone string
 )
 
-func server(tb testing.TB) string {
+// Server is the URL of a PostgreSQL server whose user may create databases; URL and
+// NewDB make theirs on it.
+func Server(tb testing.TB) string {
 	tb.Helper()
 	at, err := startOnce()
 	if err != nil {
