@@ -54,7 +54,7 @@ func (d Description) Capabilities() []Capability {
 // without a Client, and with the capabilities that came in its place. Plugin
 // authors do not need it.
 func (d Description) WithCapabilities(caps []Capability) Description {
-	d.Client, d.declared = nil, slices.Clone(caps)
+	d.Client, d.declared = nil, append([]Capability{}, caps...)
 	slices.Sort(d.declared)
 	return d
 }

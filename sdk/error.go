@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -173,10 +174,21 @@ func ErrorOf(r Reason) *Error { return &Error{Reason: r} }
 
 // Errorf makes an error of a reason. The text must hold no secret. A %w verb
 // keeps the cause; transient reasons (unavailable, timeout, rate_limited,
-// server_error, starting) are marked Retryable.
+// server_error, starting) are marked Retryable. The address in an error of
+// net/http is left out, since its query may hold a key.
 func Errorf(r Reason, format string, args ...any) *Error {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if err, ok := arg.(error); ok && err != nil {
+			args[i] = plainError{err}
+		}
+	}
 	err := fmt.Errorf(format, args...)
-	return &Error{Reason: r, Message: err.Error(), Err: errors.Unwrap(err), Retryable: r.Transient()}
+	cause := errors.Unwrap(err)
+	if p, ok := cause.(plainError); ok { //nolint:errorlint // our own wrapper, taken off again
+		cause = p.err
+	}
+	return &Error{Reason: r, Message: err.Error(), Err: cause, Retryable: r.Transient()}
 }
 
 // Transient says whether the same call may succeed later, unchanged.

@@ -1,0 +1,94 @@
+package sdkplugin
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	redacted = "[redacted]"
+	// minSecret is the shortest text that is treated as a secret: replacing
+	// shorter ones would spoil innocent words and protect nothing.
+	minSecret = 4
+	// maxText bounds the words of one failure or field, in bytes.
+	maxText = 2048
+)
+
+// redactor takes secrets out of text, also where they were quoted for a URL or
+// for JSON.
+type redactor struct{ replace *strings.Replacer }
+
+func newRedactor(secrets []string) redactor {
+	var forms []string
+	for _, s := range secrets {
+		if len(s) < minSecret {
+			continue
+		}
+		quoted, _ := json.Marshal(s) // a string always marshals
+		forms = append(forms, s, url.QueryEscape(s), url.PathEscape(s), strings.Trim(string(quoted), `"`),
+			base64.StdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s)))
+	}
+	if forms == nil {
+		return redactor{}
+	}
+	// The longest first: a secret that begins with another must vanish whole.
+	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	pairs := make([]string, 0, 2*len(forms))
+	for _, f := range slices.Compact(forms) {
+		pairs = append(pairs, f, redacted)
+	}
+	return redactor{strings.NewReplacer(pairs...)}
+}
+
+// text gives s without secrets, valid and bounded.
+func (r redactor) text(s string) string {
+	if r.replace != nil {
+		s = r.replace.Replace(s)
+	}
+	s = strings.ToValidUTF8(s, "�")
+	if len(s) > maxText {
+		cut := maxText
+		for !utf8.RuneStart(s[cut]) {
+			cut--
+		}
+		s = s[:cut] + "…"
+	}
+	return s
+}
+
+// stateSecrets gives the secrets inside a link's opaque state: the whole of it
+// and, where it is JSON, each text in it.
+func stateSecrets(state []byte) []string {
+	if len(state) == 0 {
+		return nil
+	}
+	secrets := []string{string(state)}
+	var v any
+	if json.Unmarshal(state, &v) == nil {
+		secrets = appendTexts(secrets, v)
+	}
+	return secrets
+}
+
+func appendTexts(texts []string, v any) []string {
+	const shortest = 8 // "pending" and other words of a state are no secrets
+	switch v := v.(type) {
+	case string:
+		if len(v) >= shortest {
+			texts = append(texts, v)
+		}
+	case []any:
+		for _, x := range v {
+			texts = appendTexts(texts, x)
+		}
+	case map[string]any:
+		for _, x := range v {
+			texts = appendTexts(texts, x)
+		}
+	}
+	return texts
+}
