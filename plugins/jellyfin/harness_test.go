@@ -1,0 +1,110 @@
+package jellyfin
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/zondarr/zondarr/plugins/jellyfin/jellyfintest"
+	"github.com/zondarr/zondarr/sdk"
+)
+
+// versions are those that the double has a tested profile of.
+var versions = []string{"10.8.13", "10.10.7", "10.11.6", "10.11.11", "12.0.0"}
+
+const password = "correct horse battery"
+
+// upstream is a simulated server with a client that is open to it.
+type upstream struct {
+	*jellyfintest.Server
+
+	t                    *testing.T
+	ref                  sdk.ServerRef
+	movies, shows, music string
+}
+
+// start simulates a server with three libraries.
+func start(t *testing.T, cfg jellyfintest.Config) *upstream {
+	t.Helper()
+	if cfg.APIKey == "" {
+		cfg.APIKey = "0123456789abcdef0123456789abcdef"
+	}
+	s := jellyfintest.New(cfg)
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	u := &upstream{Server: s, t: t}
+	u.movies = s.AddLibrary(jellyfintest.Library{Name: "Movies", Type: "movies"})
+	u.shows = s.AddLibrary(jellyfintest.Library{Name: "Shows", Type: "tvshows"})
+	u.music = s.AddLibrary(jellyfintest.Library{Name: "Music", Type: "music"})
+	u.ref = sdk.ServerRef{
+		ID: "11111111-1111-1111-1111-111111111111", ServerType: "jellyfin", URL: s.URL(),
+		Secrets: map[string]string{apiKey: cfg.APIKey}, InstallationID: "installation",
+	}
+	return u
+}
+
+// open opens a client whose pauses are short.
+func (u *upstream) open() *client { return openAt(u.t, u.ref) }
+
+func openAt(t *testing.T, ref sdk.ServerRef) *client {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	mc, err := New().Open(t.Context(), sdk.OpenRequest{Server: ref, HTTP: &http.Client{Transport: transport}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := mc.(*client)
+	c.waits = waits{retry: []time.Duration{time.Millisecond, 2 * time.Millisecond}, reread: time.Millisecond, settle: time.Millisecond, late: 20 * time.Millisecond}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// only is a grant of some libraries and the defaults.
+func only(ids ...string) sdk.Grant {
+	return sdk.Grant{Libraries: sdk.LibraryAccess{Mode: sdk.LibraryOnly, IDs: ids}}
+}
+
+func newBob(g sdk.Grant) sdk.CreateUserRequest {
+	return sdk.CreateUserRequest{OperationID: "op", Username: "bob", Password: password, Grant: g}
+}
+
+// wantReason fails unless the error has the reason, the words and the source
+// that people need, and none of the secrets.
+func wantReason(t *testing.T, err error, reasons ...sdk.Reason) {
+	t.Helper()
+	e, ok := err.(*sdk.Error) //nolint:errorlint // the contract: every failure is one
+	if !ok {
+		t.Fatalf("error is %T %v, want *sdk.Error %q", err, err, reasons)
+	}
+	if !slices.Contains(reasons, e.Kind()) {
+		t.Fatalf("reason is %q (%v), want %q", e.Kind(), e, reasons)
+	}
+	if e.Message == "" {
+		t.Fatalf("%q has no words", e.Kind())
+	}
+}
+
+func must[T any](v T, err error) func(t *testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// eachVersion runs a test against every version profile.
+func eachVersion(t *testing.T, fn func(t *testing.T, u *upstream, c *client)) {
+	t.Helper()
+	for _, v := range versions {
+		t.Run(v, func(t *testing.T) {
+			u := start(t, jellyfintest.Config{Version: v})
+			fn(t, u, u.open())
+		})
+	}
+}

@@ -1,0 +1,117 @@
+package jellyfin
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zondarr/zondarr/sdk"
+)
+
+// identityTTL is how long a server is believed to be the one that it said it is.
+const identityTTL = time.Minute
+
+// server is what a server says of itself to anybody.
+type server struct {
+	id         string
+	name       string
+	product    string
+	saidAs     string // its version, as it says it
+	version    version
+	wizardDone bool
+}
+
+// identity is the server behind the URL, asked at most once a minute.
+type identity struct {
+	reading gate // one asks, the others wait for the answer
+
+	mu    sync.Mutex
+	known server
+	at    time.Time // zero: not known
+}
+
+func (i *identity) forget() {
+	i.mu.Lock()
+	i.at = time.Time{}
+	i.mu.Unlock()
+}
+
+func (i *identity) fresh(now time.Time) (server, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.known, !i.at.IsZero() && now.Sub(i.at) < identityTTL
+}
+
+func (i *identity) keep(s server, at time.Time) {
+	i.mu.Lock()
+	i.known, i.at = s, at
+	i.mu.Unlock()
+}
+
+// ready makes sure, before any credential is sent, that the URL leads to the
+// Jellyfin server that it led to before, and to a version that is understood.
+func (c *client) ready(ctx context.Context) (server, error) {
+	if s, ok := c.identity.fresh(c.now()); ok {
+		return s, nil
+	}
+	if err := c.identity.reading.enter(ctx); err != nil {
+		return server{}, err
+	}
+	defer c.identity.reading.leave()
+	if s, ok := c.identity.fresh(c.now()); ok {
+		return s, nil
+	}
+	return c.identify(ctx)
+}
+
+// identify asks the server who it is. Nothing secret is sent.
+func (c *client) identify(ctx context.Context) (server, error) {
+	asked := c.now()
+	var info struct {
+		ServerName             string
+		Version                string
+		ProductName            string
+		ID                     string `json:"Id"`
+		StartupWizardCompleted bool
+	}
+	if err := c.read(ctx, request{method: http.MethodGet, path: "/System/Info/Public"}, &info); err != nil {
+		return server{}, err
+	}
+	s := server{id: normalID(info.ID), name: info.ServerName, product: info.ProductName, saidAs: info.Version, wizardDone: info.StartupWizardCompleted}
+	if !strings.HasPrefix(s.product, "Jellyfin") {
+		words := "the server at this URL is not Jellyfin"
+		if s.product == "" && strings.HasPrefix(s.saidAs, "4.") {
+			words = "the server at this URL is Emby, not Jellyfin"
+		}
+		return server{}, blameURL(sdk.Errorf(sdk.ReasonWrongProduct, "%s", words), "wrong_product")
+	}
+	v, err := parseVersion(s.saidAs)
+	if err != nil {
+		return server{}, sdk.Errorf(sdk.ReasonVersionUnsupported, "the server says a version that is not understood: %w", err)
+	}
+	if s.version = v; !v.atLeast(v10_8) {
+		return server{}, sdk.Errorf(sdk.ReasonVersionUnsupported, "this is Jellyfin %s; Zondarr needs 10.8 or newer", v.short())
+	}
+	// While it starts, a stand-in answers that the wizard is not done, whatever
+	// is true. So that says little, and such an answer is not kept.
+	booting := !s.wizardDone
+	switch {
+	case s.id == "" && booting:
+		return server{}, sdk.Errorf(sdk.ReasonStarting, "Jellyfin is starting")
+	case s.id == "":
+		return server{}, sdk.Errorf(sdk.ReasonServerError, "the server does not say its id")
+	case c.externalID != "" && s.id != c.externalID:
+		return server{}, blameURL(sdk.Errorf(sdk.ReasonWrongServer, "another Jellyfin server answers at this URL than the one that was confirmed: it has another server id"), "wrong_server")
+	case !booting:
+		c.identity.keep(s, asked)
+	}
+	return s, nil
+}
+
+func blameURL(e *sdk.Error, code string) *sdk.Error {
+	e.Source = sdk.SourceUpstream
+	e.Fields = []sdk.FieldProblem{{Field: "url", Code: code, Message: "Check that the URL leads to the right server."}}
+	return e
+}

@@ -1,0 +1,185 @@
+package jellyfin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/zondarr/zondarr/sdk"
+)
+
+// undoTime is what taking an account back may take when the call was cancelled,
+// and the least that it gets when the call's time is up.
+const (
+	undoTime    = 10 * time.Second
+	undoAtLeast = 900 * time.Millisecond
+)
+
+// refusal says whether the failure of a creation leaves no doubt that no account
+// was made: the request was never sent, or it was turned away before any work.
+// An exception (500) may come after the account was stored; a page or a broken
+// connection says nothing at all.
+func (cr *creation) refusal(err error) bool {
+	if errors.Is(err, errNotSent) {
+		return true
+	}
+	r, ok := errors.AsType[*refusal](err)
+	switch {
+	case !ok:
+		return false
+	case r.status/100 == 3 || r.status/100 == 4 && r.status != http.StatusRequestTimeout:
+		return true
+	case r.status == http.StatusServiceUnavailable:
+		return sdk.ReasonOf(err) == sdk.ReasonStarting || r.shape == bare
+	default:
+		return false
+	}
+}
+
+// whyRefused tells a taken name from a bad one. The server's refusal is the same
+// for both, so a list decides.
+func (cr *creation) whyRefused(ctx context.Context, err error) error {
+	if !refusedWith(err, http.StatusBadRequest) {
+		return err
+	}
+	_, looked := cr.lookUp(ctx, cr.name, cr.now())
+	switch {
+	case looked == nil:
+		return nameTaken()
+	case sdk.ReasonOf(looked) == sdk.ReasonNotFound:
+		e := sdk.Errorf(sdk.ReasonUsernameInvalid, "Jellyfin refuses this username, and nobody has it")
+		e.Fields = []sdk.FieldProblem{{Field: "username", Code: "rejected", Message: "Choose another username."}}
+		return e
+	default: // the form was checked before, so that being taken is what is left
+		cr.log.WarnContext(ctx, "Jellyfin refused a username, and its users could not be listed to see why", "error", looked)
+		return nameTaken()
+	}
+}
+
+// resolve finds out what became of a creation whose answer is no answer. It
+// deletes the account only if that is provably the one that it made, since the
+// name may have been somebody's all along; when in doubt it says so, and the host
+// looks again later.
+func (cr *creation) resolve(ctx context.Context, cause error) error {
+	ended := threw(cause) // the server is done with it; nothing comes late
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return cr.ambiguous(cause, nil)
+	}
+	wait := time.Duration(0)
+	if ended {
+		wait = cr.waits.settle
+	}
+	for {
+		if !pause(ctx, wait) {
+			return cr.ambiguous(cause, nil)
+		}
+		r, err := cr.lookUp(ctx, cr.name, cr.now())
+		switch {
+		case err == nil:
+			return cr.judgeFound(ctx, r, cause)
+		case sdk.ReasonOf(err) != sdk.ReasonNotFound:
+			return cr.ambiguous(cause, err)
+		case ended:
+			return cause // it is not there, and will not be
+		case wait == cr.waits.late:
+			return cr.ambiguous(cause, nil)
+		}
+		wait = cr.waits.late
+	}
+}
+
+// judgeFound decides about an account that is there after a creation without an
+// answer.
+func (cr *creation) judgeFound(ctx context.Context, r record, cause error) error {
+	p := &r.Policy
+	untouched := !p.IsAdministrator && !p.IsDisabled && p.EnableAllFolders != nil && *p.EnableAllFolders
+	if !untouched || !r.lastActive().IsZero() {
+		// Somebody uses it or has set it up. Names are unique, so that the
+		// creation has failed.
+		return nameTaken()
+	}
+	if !cr.absent || !cr.provenBy(r, cause) {
+		return cr.ambiguous(cause, nil)
+	}
+	if undone := cr.undo(ctx, r.id); undone != nil {
+		return cr.leftBehind(cause, undone)
+	}
+	return cause
+}
+
+// provenBy says whether the account, which was not there a minute ago and which
+// nobody has touched, comes from this creation. After an exception it may be the
+// account of somebody who was faster by a moment; theirs has a password by now,
+// and one that the exception cut short has none.
+func (cr *creation) provenBy(r record, cause error) bool {
+	if !threw(cause) {
+		return true
+	}
+	return cr.server.version.tellsPassword() && r.HasPassword != nil && !*r.HasPassword
+}
+
+// undo deletes the account, whatever became of the call: until then it may see
+// everything. What cannot be deleted is at least disabled.
+func (cr *creation) undo(ctx context.Context, id guid) error {
+	left := min(max(time.Until(cr.until), undoAtLeast), undoTime)
+	if ctx.Err() == nil {
+		left = max(time.Until(cr.until), undoAtLeast)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
+	defer cancel()
+	short, done := context.WithTimeout(ctx, left*3/4)
+	defer done()
+	err := cr.remove(short, id, cr.name, cr.server.version)
+	if err == nil {
+		return nil
+	}
+	if r, readErr := cr.user(ctx, id); readErr == nil {
+		if writeErr := cr.writePolicy(ctx, r, cr.server.version, overlay{"IsDisabled": true, "EnableAllFolders": false, "EnabledFolders": []string{}}); writeErr == nil {
+			cr.log.WarnContext(ctx, "an account that could not be taken back was disabled", "user", id.String())
+		}
+	} else if sdk.ReasonOf(readErr) == sdk.ReasonNotFound {
+		return nil
+	}
+	return err
+}
+
+// leftBehind is the failure of a creation whose account could not be taken back.
+func (cr *creation) leftBehind(cause, undone error) error {
+	e := sdk.Errorf(sdk.ReasonAmbiguous, "the account could not be set up, and then not be deleted: %v", undone)
+	e.Err, e.UpstreamStatus = cause, statusOf(cause)
+	return e
+}
+
+// ambiguous is the failure of a creation of which it is not known whether it
+// left an account.
+func (cr *creation) ambiguous(cause, looked error) error {
+	e := sdk.Errorf(sdk.ReasonAmbiguous, "it is not known whether Jellyfin made the account: %v", cause)
+	if looked != nil {
+		e.Message += "; looking for it failed: " + looked.Error()
+	}
+	e.Err, e.UpstreamStatus = cause, statusOf(cause)
+	return e
+}
+
+func statusOf(err error) int {
+	if e, ok := errors.AsType[*sdk.Error](err); ok {
+		return e.UpstreamStatus
+	}
+	return 0
+}
+
+// FindUser looks a user up by name on fresh data.
+func (c *client) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.FindUserResponse, error) {
+	if req.Username == "" {
+		return sdk.FindUserResponse{}, invalid("username", "Jellyfin's users are found by name.")
+	}
+	if _, err := c.ready(ctx); err != nil {
+		return sdk.FindUserResponse{}, err
+	}
+	r, err := c.lookUp(ctx, req.Username, c.now())
+	if err != nil {
+		return sdk.FindUserResponse{}, err
+	}
+	return sdk.FindUserResponse{User: r.toSDK()}, nil
+}
