@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/zondarr/zondarr/ent/db"
 	"github.com/zondarr/zondarr/ent/db/instance"
+	"github.com/zondarr/zondarr/migrations"
 )
 
 // Options say what to open, and how.
@@ -23,6 +25,8 @@ type Options struct {
 	Beside bool
 	// Logger is told of migrations; nil is silence.
 	Logger *slog.Logger
+	// Migrations are the folders sqlite and postgres; nil is those of package migrations.
+	Migrations fs.FS
 }
 
 // DB is an open database.
@@ -40,20 +44,36 @@ type DB struct {
 // host has the file; on a database that a newer Zondarr has migrated it fails with a
 // *VersionError. Its errors never contain the URL.
 func Open(ctx context.Context, opts Options) (*DB, error) {
-	at, err := parseURL(opts.URL)
+	at, err := opts.location()
 	if err != nil {
 		return nil, err
 	}
 	if at.dialect == Postgres {
-		return openPostgres(ctx, at, opts)
+		return openPostgres(ctx, at)
 	}
-	return openSQLiteDB(ctx, at, opts)
+	return openSQLiteDB(ctx, at, opts.Beside)
 }
 
-func openSQLiteDB(ctx context.Context, at location, opts Options) (_ *DB, err error) {
+// location is where the database is, and how it is migrated there.
+func (o Options) location() (location, error) {
+	at, err := parseURL(o.URL)
+	if err != nil {
+		return location{}, err
+	}
+	at.logger, at.files = o.Logger, o.Migrations
+	if at.logger == nil {
+		at.logger = slog.New(slog.DiscardHandler)
+	}
+	if at.files == nil {
+		at.files = migrations.Files
+	}
+	return at, nil
+}
+
+func openSQLiteDB(ctx context.Context, at location, beside bool) (_ *DB, err error) {
 	d := &DB{Dialect: SQLite}
-	if opts.Beside {
-		err = migrateBeside(ctx, at, opts.Logger)
+	if beside {
+		err = migrateBeside(ctx, at)
 	} else {
 		if d.lock, err = lockSQLite(at.path); err != nil {
 			return nil, err
@@ -63,7 +83,7 @@ func openSQLiteDB(ctx context.Context, at location, opts Options) (_ *DB, err er
 				err = errors.Join(err, d.lock.Unlock())
 			}
 		}()
-		_, err = migrateUp(ctx, at, opts.Logger)
+		_, err = migrateUp(ctx, at)
 	}
 	if err != nil {
 		return nil, err
@@ -79,8 +99,8 @@ func openSQLiteDB(ctx context.Context, at location, opts Options) (_ *DB, err er
 	return d.opened(ctx, newPool(write, true), newPool(read, true))
 }
 
-func openPostgres(ctx context.Context, at location, opts Options) (*DB, error) {
-	if _, err := migrateUp(ctx, at, opts.Logger); err != nil {
+func openPostgres(ctx context.Context, at location) (*DB, error) {
+	if _, err := migrateUp(ctx, at); err != nil {
 		return nil, explain(err)
 	}
 	connector, err := pq.NewConnector(at.server.String())

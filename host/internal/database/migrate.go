@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"maps"
 	"os"
 	"path"
@@ -18,8 +17,6 @@ import (
 	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
-
-	"github.com/zondarr/zondarr/migrations"
 )
 
 // VersionError says that a database cannot be used by this program.
@@ -47,27 +44,23 @@ type Migration struct {
 // MigrateUp applies every migration that is missing and gives the new ones in order.
 // On SQLite it fails with ErrLocked while a host has the file.
 func MigrateUp(ctx context.Context, opts Options) ([]Migration, error) {
-	return migrateAlone(opts, func(at location) ([]Migration, error) {
-		return migrateUp(ctx, at, opts.Logger)
-	})
+	return migrateAlone(opts, func(at location) ([]Migration, error) { return migrateUp(ctx, at) })
 }
 
 // MigrateDown takes back the last migrations, as many as steps, and gives them in the
 // order in which they were undone. What only the newer schema could hold is lost.
 func MigrateDown(ctx context.Context, opts Options, steps int) ([]Migration, error) {
-	return migrateAlone(opts, func(at location) ([]Migration, error) {
-		return migrateDown(ctx, at, opts.Logger, steps)
-	})
+	return migrateAlone(opts, func(at location) ([]Migration, error) { return migrateDown(ctx, at, steps) })
 }
 
 // MigrationStatus lists every migration that this program knows or the database has
 // taken. It changes nothing and needs no lock.
 func MigrationStatus(ctx context.Context, opts Options) ([]Migration, error) {
-	at, err := parseURL(opts.URL)
+	at, err := opts.location()
 	if err != nil {
 		return nil, err
 	}
-	known, err := knownMigrations(migrations.Files, at.dialect)
+	known, err := at.known()
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +91,7 @@ func MigrationStatus(ctx context.Context, opts Options) ([]Migration, error) {
 }
 
 func migrateAlone(opts Options, migrate func(location) ([]Migration, error)) (_ []Migration, err error) {
-	at, err := parseURL(opts.URL)
+	at, err := opts.location()
 	if err != nil {
 		return nil, err
 	}
@@ -114,23 +107,21 @@ func migrateAlone(opts Options, migrate func(location) ([]Migration, error)) (_ 
 }
 
 // migrateUp is MigrateUp for one who holds the file.
-func migrateUp(ctx context.Context, at location, logger *slog.Logger) ([]Migration, error) {
+func migrateUp(ctx context.Context, at location) ([]Migration, error) {
 	m, err := openMigrator(at)
 	if err != nil {
 		return nil, err
 	}
 	defer m.handle.Close()
-	m.logger = logger
 	return m.up(ctx)
 }
 
-func migrateDown(ctx context.Context, at location, logger *slog.Logger, steps int) ([]Migration, error) {
+func migrateDown(ctx context.Context, at location, steps int) ([]Migration, error) {
 	m, err := openMigrator(at)
 	if err != nil {
 		return nil, err
 	}
 	defer m.handle.Close()
-	m.logger = logger
 	return m.down(ctx, steps)
 }
 
@@ -139,7 +130,7 @@ const besidePatience = 10 * time.Second
 
 // migrateBeside sees to it that the file has this program's version: it migrates where
 // nobody holds the file, and waits a little for whoever does.
-func migrateBeside(ctx context.Context, at location, logger *slog.Logger) error {
+func migrateBeside(ctx context.Context, at location) error {
 	ctx, cancel := context.WithTimeout(ctx, besidePatience)
 	defer cancel()
 	for {
@@ -155,7 +146,7 @@ func migrateBeside(ctx context.Context, at location, logger *slog.Logger) error 
 		}
 		held, err := lockSQLite(at.path)
 		if err == nil {
-			_, err := migrateUp(ctx, at, logger)
+			_, err := migrateUp(ctx, at)
 			return errors.Join(err, held.Unlock())
 		}
 		if !errors.Is(err, ErrLocked) {
@@ -171,7 +162,7 @@ func migrateBeside(ctx context.Context, at location, logger *slog.Logger) error 
 
 // versions is what the file has, and the newest that this program knows.
 func versions(ctx context.Context, at location) (have, newest int64, err error) {
-	known, err := knownMigrations(migrations.Files, at.dialect)
+	known, err := at.known()
 	if err != nil {
 		return 0, 0, err
 	}
@@ -192,14 +183,11 @@ func versions(ctx context.Context, at location) (have, newest int64, err error) 
 // foreign keys off, on PostgreSQL one without time limits.
 type migrator struct {
 	at     location
-	files  fs.FS
 	handle *sql.DB
-	logger *slog.Logger
-	now    func() time.Time
 }
 
 func openMigrator(at location) (*migrator, error) {
-	m := &migrator{at: at, files: migrations.Files, now: time.Now}
+	m := &migrator{at: at}
 	if at.dialect == Postgres {
 		c, err := pq.NewConnector(at.unlimited())
 		if err != nil {
@@ -218,7 +206,7 @@ func openMigrator(at location) (*migrator, error) {
 
 // up applies what is missing. Replicas that start at once wait for each other.
 func (m *migrator) up(ctx context.Context) ([]Migration, error) {
-	known, err := knownMigrations(m.files, m.at.dialect)
+	known, err := m.at.known()
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +229,7 @@ func (m *migrator) up(ctx context.Context) ([]Migration, error) {
 		return nil, err
 	}
 	results, err := provider.Up(ctx)
-	done := m.report("database migrated", results)
+	done := m.report(ctx, "database migrated", results)
 	if err != nil {
 		return done, Wrap("migrate", "database", err)
 	}
@@ -259,7 +247,7 @@ func (m *migrator) up(ctx context.Context) ([]Migration, error) {
 }
 
 func (m *migrator) down(ctx context.Context, steps int) ([]Migration, error) {
-	known, err := knownMigrations(m.files, m.at.dialect)
+	known, err := m.at.known()
 	if err != nil {
 		return nil, err
 	}
@@ -284,15 +272,15 @@ func (m *migrator) down(ctx context.Context, steps int) ([]Migration, error) {
 			break
 		}
 		if err != nil {
-			return m.report("migration taken back", results), Wrap("migrate down", "database", err)
+			return m.report(ctx, "migration taken back", results), Wrap("migrate down", "database", err)
 		}
 		results = append(results, r)
 	}
-	return m.report("migration taken back", results), m.checkReferences(ctx)
+	return m.report(ctx, "migration taken back", results), m.checkReferences(ctx)
 }
 
 func (m *migrator) provider() (*goose.Provider, error) {
-	files, err := fs.Sub(m.files, m.folder())
+	files, err := fs.Sub(m.at.files, m.at.folder())
 	if err != nil {
 		return nil, err
 	}
@@ -308,15 +296,6 @@ func (m *migrator) provider() (*goose.Provider, error) {
 		opts = append(opts, goose.WithSessionLocker(locker))
 	}
 	return goose.NewProvider(name, m.handle, files, opts...)
-}
-
-func (m *migrator) folder() string { return folder(m.at.dialect) }
-
-func folder(d Dialect) string {
-	if d == Postgres {
-		return "postgres"
-	}
-	return "sqlite"
 }
 
 // version is the newest migration that the database has taken, 0 for none.
@@ -364,13 +343,11 @@ func (m *migrator) keepCopy(ctx context.Context, have int64) error {
 	if m.at.dialect != SQLite || have == 0 {
 		return nil
 	}
-	name := fmt.Sprintf("%s.v%d-%s.bak", m.at.path, have, m.now().UTC().Format("20060102T150405.000000"))
+	name := fmt.Sprintf("%s.v%d-%s.bak", m.at.path, have, time.Now().UTC().Format("20060102T150405.000000"))
 	if err := snapshotSQLite(ctx, m.handle, name); err != nil {
 		return Wrap("copy", "database before migrating", err)
 	}
-	if m.logger != nil {
-		m.logger.InfoContext(ctx, "database copied before migrating", "file", name)
-	}
+	m.at.logger.InfoContext(ctx, "database copied before migrating", "file", name)
 	return nil
 }
 
@@ -402,23 +379,28 @@ func (m *migrator) checkReferences(ctx context.Context) error {
 	return nil
 }
 
-func (m *migrator) report(message string, results []*goose.MigrationResult) []Migration {
+func (m *migrator) report(ctx context.Context, message string, results []*goose.MigrationResult) []Migration {
 	var done []Migration
 	for _, r := range results {
 		if r == nil || r.Error != nil {
 			continue
 		}
 		done = append(done, Migration{Version: r.Source.Version, Name: migrationName(r.Source.Path)})
-		if m.logger != nil {
-			m.logger.Info(message, "version", r.Source.Version, "name", migrationName(r.Source.Path), "duration", r.Duration)
-		}
+		m.at.logger.InfoContext(ctx, message, "version", r.Source.Version, "name", migrationName(r.Source.Path), "duration", r.Duration)
 	}
 	return done
 }
 
-// knownMigrations is what this program carries, in order.
-func knownMigrations(files fs.FS, d Dialect) ([]Migration, error) {
-	names, err := fs.Glob(files, folder(d)+"/*.sql")
+func (l location) folder() string {
+	if l.dialect == Postgres {
+		return "postgres"
+	}
+	return "sqlite"
+}
+
+// known is the migrations that this program carries, in order.
+func (l location) known() ([]Migration, error) {
+	names, err := fs.Glob(l.files, l.folder()+"/*.sql")
 	if err != nil {
 		return nil, err
 	}

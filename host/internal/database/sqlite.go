@@ -38,6 +38,7 @@ func sqliteParams(txlock string, pragmas ...string) url.Values {
 		"_time_format": {"sqlite"},
 		"_timezone":    {"UTC"},
 		"_txlock":      {txlock},
+		"_dqs":         {"0"}, // a misspelt "column" is an error, not a text
 		"_pragma":      append([]string{"busy_timeout(10000)", "temp_store(MEMORY)", "cache_size(-16000)"}, pragmas...),
 	}
 }

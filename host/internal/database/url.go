@@ -3,6 +3,8 @@ package database
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -20,7 +22,7 @@ const (
 	Postgres Dialect = dialect.Postgres
 )
 
-// location is a parsed database URL.
+// location is a parsed database URL, and what to migrate it with.
 type location struct {
 	dialect Dialect
 	path    string   // of the file, on SQLite
@@ -28,6 +30,9 @@ type location struct {
 
 	maxConns       int
 	statementCache bool
+
+	files  fs.FS // the migrations
+	logger *slog.Logger
 }
 
 // defaultMaxConns is the pool limit on PostgreSQL, per host.
