@@ -1,0 +1,129 @@
+package plex
+
+import (
+	"context"
+	"encoding/xml"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/zondarr/zondarr/sdk"
+)
+
+// reserve is the time that accepting leaves for reading back and taking back.
+const reserve = 20 * time.Second
+
+// acceptWaits are the waits before each look for the invite: it takes some
+// seconds to reach the invitee.
+func acceptWaits() []time.Duration {
+	s := time.Second
+	return []time.Duration{0, s, 2 * s, 3 * s, 3 * s, 3 * s, 4 * s, 4 * s}
+}
+
+// invitation is an invite as the invitee sees it: several servers of one owner.
+type invitation struct {
+	Owner struct {
+		ID ident `json:"id"`
+	} `json:"owner"`
+	Servers []struct {
+		ID      ident  `json:"id"`
+		Machine string `json:"machineIdentifier"`
+	} `json:"sharedServers"`
+}
+
+// acceptFor accepts a share for the invitee, with the invitee's own sign-in. An
+// invite that does not show up in time, or a plex.tv that does not answer, leaves
+// the share waiting for the person; only a plain no is an error.
+func (c *client) acceptFor(ctx context.Context, as principal, owner account, sh share) error {
+	for _, wait := range acceptWaits() {
+		if wait > 0 && (!lasts(ctx, wait+reserve) || c.wire.sleep(ctx, wait) != nil) {
+			return nil
+		}
+		id, err := c.findInvite(ctx, as, owner, sh)
+		if goneOrAbsent(err) {
+			return c.acceptV1(ctx, as, owner)
+		}
+		if err != nil || id == "" {
+			if sdk.ReasonOf(err) == sdk.ReasonLinkExpired {
+				return nil
+			}
+			continue
+		}
+		_, err = c.wire.send(ctx, request{
+			method: http.MethodPost, at: atClients, path: "/api/v2/shared_servers/{}/accept", args: []string{id}, as: as, repeat: true,
+		})
+		switch {
+		case err == nil, absent(err): // not found: accepted by hand meanwhile
+			return nil
+		case gone(err):
+			return c.acceptV1(ctx, as, owner)
+		case declined(err):
+			return notReady()
+		}
+	}
+	return nil
+}
+
+// findInvite gives the id under which the invitee can accept the share, or "".
+// The server's identifier decides: plex.tv often leaves out the owner's id.
+func (c *client) findInvite(ctx context.Context, as principal, owner account, sh share) (string, error) {
+	out, err := c.wire.send(ctx, request{
+		method: http.MethodGet, at: atClients, path: "/api/v2/shared_servers/invites/received/pending", as: as,
+	})
+	if err != nil {
+		return "", err
+	}
+	var list []invitation
+	if err := out.json(&list); err != nil {
+		return "", err
+	}
+	found := ""
+	for _, inv := range list {
+		if inv.Owner.ID != "" && inv.Owner.ID != owner.ID {
+			continue
+		}
+		for _, s := range inv.Servers {
+			if s.Machine == sh.Machine && (found == "" || string(s.ID) == sh.ID) {
+				found = string(s.ID)
+			}
+		}
+	}
+	return found, nil
+}
+
+// acceptV1 is the older way: it accepts what one owner has sent.
+func (c *client) acceptV1(ctx context.Context, as principal, owner account) error {
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/invites/requests", as: as})
+	if err != nil {
+		return nil //nolint:nilerr // the invite stays, and the person accepts by hand
+	}
+	var answer struct {
+		XMLName xml.Name `xml:"MediaContainer"`
+		Invites []struct {
+			ID     string `xml:"id,attr"`
+			Friend string `xml:"friend,attr"`
+			Server flag   `xml:"server,attr"`
+		} `xml:"Invite"`
+	}
+	if out.xml(&answer) != nil {
+		return nil
+	}
+	for _, inv := range answer.Invites {
+		if inv.ID != string(owner.ID) || !bool(inv.Server) {
+			continue
+		}
+		friend := "0"
+		if slices.Contains([]string{"1", "true"}, inv.Friend) {
+			friend = "1"
+		}
+		_, err := c.wire.send(ctx, request{
+			method: http.MethodPut, at: atCloud, path: "/api/invites/requests/{}", args: []string{inv.ID},
+			query: url.Values{"friend": {friend}, "home": {"0"}, "server": {"1"}}, as: as, repeat: true,
+		})
+		if declined(err) {
+			return notReady()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,258 @@
+package plex
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zondarr/zondarr/sdk"
+)
+
+// takeBackLimit bounds the undoing of a share, which goes on when the call's own
+// time is over.
+const takeBackLimit = 30 * time.Second
+
+// acceptByHand tells an invitee what is left to do.
+const acceptByHand = "Plex has sent you an invitation. Accept it in the mail, or in Plex under Settings → Manage Library Access."
+
+// CreateUser shares the server with the linked account, accepts for it, and reads
+// back that it has exactly the grant. Whatever can be known to fail is refused
+// before anything is written; what differs afterwards is taken back.
+func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk.CreateUserResponse, error) {
+	libraries, err := selectionOf(req.Grant.Libraries)
+	if err != nil {
+		return sdk.CreateUserResponse{}, err
+	}
+	asked, err := wishesOf(req.Grant.Permissions, req.Grant.Limits, req.Grant.Options)
+	if err != nil {
+		return sdk.CreateUserResponse{}, err
+	}
+	if asked = asked.orDefaults(); asked.liveTV == sdk.Allow {
+		return sdk.CreateUserResponse{}, needsHome()
+	}
+	guest, err := c.guestOf(req)
+	if err != nil {
+		return sdk.CreateUserResponse{}, err
+	}
+	r, who, err := c.admit(ctx, guest, req.Link.ID, asked)
+	if err != nil {
+		return sdk.CreateUserResponse{}, err
+	}
+	if err := c.exist(ctx, r, libraries); err != nil {
+		return sdk.CreateUserResponse{}, err
+	}
+	set, err := c.settingsFor(ctx, r, who, nil, asked)
+	if err != nil {
+		return sdk.CreateUserResponse{}, err
+	}
+	sh, err := c.invite(ctx, r, who, libraries, set)
+	if err != nil {
+		return sdk.CreateUserResponse{}, err
+	}
+	sh, err = c.settle(ctx, r, sh, guest, libraries, set)
+	if err != nil {
+		return sdk.CreateUserResponse{}, c.undo(ctx, r, who, err)
+	}
+	u, err := sh.userWithState()
+	out := sdk.CreateUserResponse{User: u}
+	if !sh.Accepted {
+		out.Message = acceptByHand
+	}
+	return out, err
+}
+
+// guestOf takes the invitee's sign-in out of a request.
+func (c *client) guestOf(req sdk.CreateUserRequest) (principal, error) {
+	if req.Link == nil || req.Link.Realm != realm || !digits(req.Link.ID) {
+		return principal{}, invalid("link", sdk.ProblemRequired, "a Plex account must be linked: Plex has no accounts with a password of this server")
+	}
+	link, err := readLink(req.Link.State)
+	if err != nil {
+		return principal{}, err
+	}
+	if link.Token == "" {
+		return principal{}, linkExpired()
+	}
+	return link.principal(), nil
+}
+
+// admit makes sure that the account may be given access: that the sign-in is
+// really its own, that it can accept, that it is not the owner's, and that it
+// has no access yet.
+func (c *client) admit(ctx context.Context, guest principal, id string, asked wishes) (roster, invitee, error) {
+	machine, err := c.meet(ctx)
+	if err != nil {
+		return roster{}, invitee{}, err
+	}
+	owner, err := c.account(ctx, c.owner)
+	if err != nil {
+		return roster{}, invitee{}, err
+	}
+	if id == string(owner.ID) {
+		return roster{}, invitee{}, ownerProtected()
+	}
+	person, err := c.account(ctx, guest)
+	if err != nil {
+		return roster{}, invitee{}, err
+	}
+	switch {
+	case string(person.ID) != id:
+		return roster{}, invitee{}, sdk.Errorf(sdk.ReasonLinkExpired, "the sign-in at Plex belongs to another account; sign in again")
+	case person.Confirmed != nil && !bool(*person.Confirmed):
+		return roster{}, invitee{}, notReady()
+	case bool(person.Restricted):
+		return roster{}, invitee{}, sdk.Errorf(sdk.ReasonAccountNotReady, "a managed Plex user cannot accept a server; sign in with a full Plex account")
+	case asked.download == sdk.Allow && !owner.passHolder():
+		return roster{}, invitee{}, needsPass()
+	}
+	r, err := c.roster(ctx, machine, owner)
+	if err != nil {
+		return roster{}, invitee{}, err
+	}
+	return r, invitee{id: id}, r.free(person)
+}
+
+// free refuses an account that has something already: a share, accepted or
+// pending, by id or by an address that was invited before it had an account, or
+// a place in the owner's Home.
+func (r roster) free(person account) error {
+	if sh, ok := r.share(string(person.ID)); ok {
+		if sh.Accepted {
+			return alreadyMember("this Plex server is shared with the account already")
+		}
+		return alreadyMember("this Plex server was offered to the account already; the invitation waits to be accepted in Plex")
+	}
+	if _, ok := pick(r.shares, func(sh share) bool {
+		return sh.Who.id == "" && (strings.EqualFold(sh.Who.email, person.Email) || strings.EqualFold(sh.Who.email, person.Username))
+	}); ok {
+		return alreadyMember("this Plex server was offered to the account's e-mail address already; the invitation waits to be accepted in Plex")
+	}
+	if _, ok := r.member(string(person.ID)); ok {
+		return alreadyMember("the account is in the Plex Home of the server's owner, who decides there what it sees")
+	}
+	return nil
+}
+
+// exist makes sure that plex.tv knows every library that is asked for.
+func (c *client) exist(ctx context.Context, r roster, libraries selection) error {
+	if libraries.all {
+		return nil
+	}
+	known := func(list []section) bool {
+		return !slices.ContainsFunc(libraries.ids, func(id string) bool {
+			return !slices.ContainsFunc(list, func(s section) bool { return string(s.ID) == id })
+		})
+	}
+	list, err := c.sections(ctx, r.machine, known)
+	if err != nil {
+		return err
+	}
+	if !known(list) {
+		return noLibrary()
+	}
+	return nil
+}
+
+// settingsFor gives the full set of sharing settings to write for a person who
+// has no share of this server. Filters and flags that Plex keeps are kept; saved
+// ones come from before the person was suspended. Since the set also holds on
+// the owner's other servers, it is not changed for somebody who uses one.
+func (c *client) settingsFor(ctx context.Context, r roster, who invitee, saved *sharing, asked wishes) (sharing, error) {
+	base := sharing{}
+	other, elsewhere := r.otherServer(who)
+	switch {
+	case elsewhere && other.Set != nil:
+		base = *other.Set
+	case saved != nil && !elsewhere:
+		base = *saved
+	case who.id != "":
+		set, _, err := c.readSharing(ctx, who.id)
+		if err != nil {
+			return sharing{}, err
+		}
+		base = set
+	}
+	want := asked.apply(base)
+	if elsewhere && want.AllowSync != base.AllowSync {
+		may := "may not"
+		if base.AllowSync {
+			may = "may"
+		}
+		return sharing{}, sdk.Errorf(sdk.ReasonAccessNotApplied,
+			"the person uses another server of the owner and %s download there; Plex keeps one setting for both. Ask for the same here, or change it in Plex first. Nothing was changed", may)
+	}
+	return want, nil
+}
+
+// settle brings a new share to its end: accepted if that can be done, with the
+// libraries and settings that were asked for, as read back.
+func (c *client) settle(ctx context.Context, r roster, sh share, guest principal, libraries selection, set sharing) (share, error) {
+	if !libraries.matches(sh) {
+		return sh, notApplied("the libraries")
+	}
+	if !sh.Accepted && guest.token != "" {
+		if err := c.acceptFor(ctx, guest, r.owner, sh); err != nil {
+			return sh, err
+		}
+	}
+	for n, wait := range looks() {
+		if wait > 0 && c.wire.sleep(ctx, wait) != nil {
+			break
+		}
+		now, err := c.await(ctx, r, sh.Who)
+		if err != nil {
+			return sh, err
+		}
+		sh = now
+		wrong := c.wrong(sh, libraries, set)
+		switch {
+		case len(wrong) == 0:
+			return sh, nil
+		case n == len(looks())-1:
+			return sh, notApplied(strings.Join(wrong, ", "))
+		case n == 0:
+			// The call that shares does not always take the settings.
+			if err := c.writeSharing(ctx, sh.Who, set); err != nil && !declined(err) {
+				return sh, err
+			}
+		}
+	}
+	return sh, ctx.Err()
+}
+
+// wrong names what a share has that was not asked for.
+func (c *client) wrong(sh share, libraries selection, set sharing) []string {
+	var out []string
+	if !libraries.matches(sh) {
+		out = append(out, "the libraries")
+	}
+	if sh.Set != nil {
+		return append(out, set.differences(*sh.Set)...)
+	}
+	if sh.Download != set.AllowSync {
+		out = append(out, "downloads")
+	}
+	if sh.Tuners != set.AllowTuners {
+		out = append(out, "live TV")
+	}
+	return out
+}
+
+func notApplied(what string) error {
+	return sdk.Errorf(sdk.ReasonAccessNotApplied, "plex.tv shared the server, but not as it was asked: %s differ", what)
+}
+
+// undo takes a new share back and gives the error that led here; when that does
+// not work either, somebody must look.
+func (c *client) undo(ctx context.Context, r roster, who invitee, cause error) error {
+	ctx, cancel := detached(ctx, takeBackLimit)
+	defer cancel()
+	if err := c.takeBack(ctx, r, who); err != nil {
+		out := sdk.Errorf(sdk.ReasonAmbiguous, "the server was shared, that did not end well, and the share could not be taken back; it must be looked up")
+		out.Source, out.Err = sdk.SourceUpstream, errors.Join(cause, err)
+		return out
+	}
+	return cause
+}

@@ -1,0 +1,153 @@
+package plex
+
+import (
+	"context"
+	"encoding/xml"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/zondarr/zondarr/sdk"
+)
+
+// DeleteUser removes the share of this server, pending or accepted. The
+// friendship, and what the owner's other servers share, stay. A member of the
+// owner's Home is refused: without a share, Plex may show such a member
+// everything.
+func (c *client) DeleteUser(ctx context.Context, req sdk.DeleteUserRequest) (sdk.DeleteUserResponse, error) {
+	r, err := c.about(ctx)
+	if err != nil {
+		return sdk.DeleteUserResponse{}, err
+	}
+	sh, err := r.removable(req.ID)
+	if sdk.ReasonOf(err) == sdk.ReasonNotFound {
+		return sdk.DeleteUserResponse{AlreadyGone: true}, nil
+	}
+	if err != nil {
+		return sdk.DeleteUserResponse{}, err
+	}
+	return sdk.DeleteUserResponse{}, c.takeBack(ctx, r, sh.Who)
+}
+
+// removable gives the share of somebody whose access may be taken away.
+func (r roster) removable(id string) (share, error) {
+	if r.isOwner(id) {
+		return share{}, ownerProtected()
+	}
+	sh, shared := r.share(id)
+	if _, ok := r.member(id); ok || sh.Home {
+		return share{}, sdk.Errorf(sdk.ReasonUnsupported,
+			"this person is in the Plex Home of the server's owner; without a share Plex may show a Home member every library. Remove the person from the Home in Plex instead")
+	}
+	if !shared {
+		return share{}, noUser()
+	}
+	return sh, nil
+}
+
+// takeBack removes every share of this server with a person and makes sure that
+// none is left. The row that a withdrawn invite leaves behind is swept too.
+func (c *client) takeBack(ctx context.Context, r roster, who invitee) error {
+	var last error
+	for _, wait := range looks() {
+		if wait > 0 && c.wire.sleep(ctx, wait) != nil {
+			break
+		}
+		now, err := c.again(ctx, r)
+		if err != nil {
+			return err
+		}
+		sh, exists := now.share(who.key())
+		if !exists {
+			if row, ok := now.leftover(who, ""); ok {
+				// It gives no access; a new invite would remove it as well.
+				_ = c.deleteRow(ctx, row)
+			}
+			return nil
+		}
+		if last = c.remove(ctx, now, sh); last != nil && !absent(last) {
+			return last
+		}
+	}
+	if last != nil {
+		return last
+	}
+	if err := ctx.Err(); err != nil {
+		return unreached(request{method: http.MethodDelete, at: atCloud, path: sharePath}, err)
+	}
+	return sdk.Errorf(sdk.ReasonServerError, "plex.tv says that the share was removed, but still lists it; try again")
+}
+
+const sharePath = "/api/servers/{}/shared_servers/{}"
+
+// deleteRow removes one row of this server's list by its id. It cannot reach
+// anything else.
+func (c *client) deleteRow(ctx context.Context, sh share) error {
+	_, err := c.wire.send(ctx, request{
+		method: http.MethodDelete, at: atCloud, path: sharePath, args: []string{sh.Machine, sh.ID}, as: c.owner, repeat: true,
+	})
+	if absent(err) {
+		return nil
+	}
+	return err
+}
+
+// remove takes one share away, by the call that still exists. All of them are
+// about this server alone; the last, which withdraws what was sent to a person,
+// is used only if no other server is among it.
+func (c *client) remove(ctx context.Context, r roster, sh share) error {
+	_, err := c.wire.send(ctx, request{
+		method: http.MethodDelete, at: atCloud, path: sharePath, args: []string{sh.Machine, sh.ID}, as: c.owner, repeat: true,
+	})
+	if err == nil || !goneOrAbsent(err) {
+		return err
+	}
+	_, newer := c.wire.send(ctx, request{
+		method: http.MethodDelete, at: atCloud, path: "/api/v2/shared_servers/{}", args: []string{sh.ID}, as: c.owner, repeat: true,
+	})
+	if newer == nil || !goneOrAbsent(newer) {
+		return newer
+	}
+	if sh.Accepted || slices.ContainsFunc(r.elsewhere, func(o share) bool { return !o.Accepted && o.is(sh.Who.key()) }) {
+		return err
+	}
+	return c.withdraw(ctx, sh, err)
+}
+
+// withdraw cancels a pending invite by the person it was sent to.
+func (c *client) withdraw(ctx context.Context, sh share, cause error) error {
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/invites/requested", as: c.owner})
+	if goneOrAbsent(err) {
+		return cause
+	}
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		XMLName xml.Name `xml:"MediaContainer"`
+		Invites []struct {
+			ID     string `xml:"id,attr"`
+			Friend flag   `xml:"friend,attr"`
+			Home   flag   `xml:"home,attr"`
+			Server flag   `xml:"server,attr"`
+		} `xml:"Invite"`
+	}
+	if err := out.xml(&answer); err != nil {
+		return err
+	}
+	for _, inv := range answer.Invites {
+		if !strings.EqualFold(inv.ID, sh.Who.key()) || !bool(inv.Server) {
+			continue
+		}
+		_, err := c.wire.send(ctx, request{
+			method: http.MethodDelete, at: atCloud, path: "/api/invites/requested/{}", args: []string{inv.ID}, as: c.owner, repeat: true,
+			query: url.Values{"friend": {zeroOne(bool(inv.Friend))}, "home": {zeroOne(bool(inv.Home))}, "server": {"1"}},
+		})
+		if absent(err) {
+			return nil
+		}
+		return err
+	}
+	return cause
+}

@@ -1,0 +1,200 @@
+package plex
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/zondarr/zondarr/sdk"
+)
+
+// roster is everybody who has to do with one server, read at one time.
+type roster struct {
+	machine string
+	owner   account
+	// shares of this server, pending and accepted.
+	shares []share
+	// elsewhere are the shares of the owner's other servers. They are never
+	// written to, but their people's permissions are the same set.
+	elsewhere []share
+	// leftovers are rows of withdrawn invites that only the older list has. They
+	// give nobody access, but stand in the way of a new invite.
+	leftovers []share
+	members   []member
+}
+
+// roster reads the lists. The newer list of pending shares is read before that
+// of accepted ones, so that somebody who accepts meanwhile is in one of them at
+// least; and the older list is read too, since a list that plex.tv cuts short
+// must not make people disappear.
+func (c *client) roster(ctx context.Context, machine string, owner account) (roster, error) {
+	r := roster{machine: machine, owner: owner}
+	pending, errPending := c.sharesV2(ctx, "/api/v2/shared_servers/owned/pending")
+	if errPending != nil && !goneOrAbsent(errPending) {
+		return r, errPending
+	}
+	accepted, errAccepted := c.sharesV2(ctx, "/api/v2/shared_servers/owned/accepted")
+	if errAccepted != nil && !goneOrAbsent(errAccepted) {
+		return r, errAccepted
+	}
+	older, errOlder := c.sharesV1(ctx, machine)
+	if errOlder != nil && !goneOrAbsent(errOlder) {
+		return r, errOlder
+	}
+	newer := errPending == nil && errAccepted == nil
+	switch {
+	case !newer && errOlder != nil:
+		return r, firstGone(errPending, errAccepted, errOlder)
+	case !newer:
+		c.log.WarnContext(ctx, "plex.tv no longer offers the newer lists of shares; the older one is used")
+	}
+	r.collect(pending, accepted, older, newer)
+
+	members, err := c.members(ctx, owner)
+	if err != nil {
+		return r, err
+	}
+	r.members = members
+	for i, sh := range r.shares {
+		if m, ok := r.member(sh.Who.id); ok {
+			r.shares[i].Home, r.shares[i].Managed = true, bool(m.Restricted)
+		}
+	}
+	return r, nil
+}
+
+// collect puts the lists together. A share in two of them is one share.
+func (r *roster) collect(pending, accepted, older []share, newer bool) {
+	byID := map[string]int{}
+	add := func(sh share) {
+		list := &r.shares
+		if sh.Machine != r.machine {
+			list = &r.elsewhere
+		}
+		if i, seen := byID[sh.ID]; seen {
+			(*list)[i] = sh
+			return
+		}
+		byID[sh.ID] = len(*list)
+		*list = append(*list, sh)
+	}
+	for _, sh := range pending {
+		sh.Accepted = false
+		add(sh)
+	}
+	for _, sh := range accepted {
+		sh.Accepted = true
+		add(sh)
+	}
+	for _, sh := range older {
+		if _, seen := byID[sh.ID]; seen {
+			continue
+		}
+		if newer && !sh.Accepted {
+			r.leftovers = append(r.leftovers, sh)
+			continue
+		}
+		add(sh)
+	}
+}
+
+// firstGone gives the error that names a removed endpoint.
+func firstGone(errs ...error) error {
+	for _, err := range errs {
+		if gone(err) {
+			return err
+		}
+	}
+	return errs[len(errs)-1]
+}
+
+func (c *client) sharesV2(ctx context.Context, path string) ([]share, error) {
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atClients, path: path, as: c.owner})
+	if err != nil {
+		return nil, err
+	}
+	return decodeShares(out)
+}
+
+func (c *client) sharesV1(ctx context.Context, machine string) ([]share, error) {
+	out, err := c.wire.send(ctx, request{
+		method: http.MethodGet, at: atCloud, path: "/api/servers/{}/shared_servers", args: []string{machine}, as: c.owner,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return decodeSharesV1(out, machine)
+}
+
+// share finds the share of a person by external id; an accepted one first.
+func (r roster) share(id string) (share, bool) {
+	return pick(r.shares, func(sh share) bool { return sh.is(id) })
+}
+
+// named finds the share of a person by username or e-mail, as Plex folds them.
+func (r roster) named(name string) (share, bool) {
+	return pick(r.shares, func(sh share) bool {
+		return sh.Username != "" && strings.EqualFold(sh.Username, name) || sh.Email != "" && strings.EqualFold(sh.Email, name) ||
+			sh.Managed && strings.EqualFold(sh.Title, name)
+	})
+}
+
+func pick(list []share, want func(share) bool) (share, bool) {
+	found, ok := share{}, false
+	for _, sh := range list {
+		if want(sh) && (!ok || sh.Accepted && !found.Accepted) {
+			found, ok = sh, true
+		}
+	}
+	return found, ok
+}
+
+func (r roster) member(id string) (member, bool) {
+	i := slices.IndexFunc(r.members, func(m member) bool { return string(m.ID) == id })
+	if i < 0 {
+		return member{}, false
+	}
+	return r.members[i], true
+}
+
+// otherServer finds a share of another server of the owner with the same person.
+func (r roster) otherServer(who invitee) (share, bool) {
+	return pick(r.elsewhere, func(sh share) bool { return sh.is(who.key()) })
+}
+
+// leftover finds the row of a withdrawn invite of the same person.
+func (r roster) leftover(who invitee, email string) (share, bool) {
+	return pick(r.leftovers, func(sh share) bool {
+		return sh.is(who.key()) || email != "" && sh.Who.id == "" && strings.EqualFold(sh.Who.email, email)
+	})
+}
+
+// isOwner says whether an external id is that of the server's owner.
+func (r roster) isOwner(id string) bool { return id == string(r.owner.ID) }
+
+// about reads what most calls need: the server, its owner, everybody on it.
+func (c *client) about(ctx context.Context) (roster, error) {
+	machine, err := c.meet(ctx)
+	if err != nil {
+		return roster{}, err
+	}
+	owner, err := c.account(ctx, c.owner)
+	if err != nil {
+		return roster{}, err
+	}
+	return c.roster(ctx, machine, owner)
+}
+
+// again reads the lists once more.
+func (c *client) again(ctx context.Context, r roster) (roster, error) {
+	return c.roster(ctx, r.machine, r.owner)
+}
+
+func noUser() error {
+	return sdk.Errorf(sdk.ReasonNotFound, "this Plex server is shared with nobody of this id")
+}
+
+func ownerProtected() error {
+	return sdk.Errorf(sdk.ReasonProtected, "this is the account that owns the Plex server; it already has everything and is never changed")
+}

@@ -1,0 +1,151 @@
+package plex
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/zondarr/zondarr/sdk"
+)
+
+// introduction bounds how long a call waits for the media server to say who it
+// is, when the rest of the call is plex.tv's business.
+const introduction = 3 * time.Second
+
+// identity is what a media server tells anybody.
+type identity struct {
+	Machine string `json:"machineIdentifier"`
+	Version string `json:"version"`
+	Claimed *flag  `json:"claimed"`
+}
+
+// identity asks who is at the address, without any credential.
+func (c *client) identity(ctx context.Context) (identity, error) {
+	out, err := c.wire.send(ctx, request{
+		method: http.MethodGet, at: atServer, path: "/identity", once: true,
+		as: principal{clientID: c.owner.clientID},
+	})
+	if err != nil {
+		if s := status(err); s >= 300 && s < 500 && s != http.StatusTooManyRequests && s != http.StatusRequestTimeout {
+			return identity{}, notPlex(s)
+		}
+		return identity{}, err
+	}
+	var answer struct {
+		Container identity `json:"MediaContainer"`
+	}
+	if out.json(&answer) != nil || answer.Container.Machine == "" {
+		return identity{}, notPlex(out.status)
+	}
+	return answer.Container, nil
+}
+
+func notPlex(status int) error {
+	err := sdk.Errorf(sdk.ReasonWrongProduct, "something answers at this address, but it is not a Plex Media Server (HTTP %d)", status)
+	err.UpstreamStatus = status
+	err.Fields = []sdk.FieldProblem{{Field: "url", Code: "wrong_product", Message: "There is no Plex Media Server at this address."}}
+	return err
+}
+
+func (c *client) wrongServer() error {
+	err := sdk.Errorf(sdk.ReasonWrongServer, "the Plex server at this address is not the one that was confirmed: its machine identifier is another. Nothing was sent to it and nothing was changed")
+	err.Fields = []sdk.FieldProblem{{Field: "url", Code: "wrong_server", Message: "Another Plex Media Server answers at this address."}}
+	return err
+}
+
+// meet gives the machine identifier that a call is about. Another server at the
+// address than the confirmed one stops the call. A server that does not answer
+// does not: shares live at plex.tv, and a person must not keep access because
+// the server sleeps.
+func (c *client) meet(ctx context.Context) (string, error) {
+	confirmed := c.ref.ExternalID
+	if confirmed == "" {
+		who, err := c.identity(ctx)
+		return who.Machine, err
+	}
+	short, cancel := context.WithTimeout(ctx, introduction)
+	defer cancel()
+	who, err := c.identity(short)
+	switch {
+	case err == nil && who.Machine != confirmed:
+		return "", c.wrongServer()
+	case ctx.Err() != nil:
+		return "", unreached(request{method: http.MethodGet, at: atServer, path: "/identity"}, ctx.Err())
+	}
+	return confirmed, nil
+}
+
+// resource is a device of an account, as plex.tv lists it.
+type resource struct {
+	Name        string `json:"name"`
+	Machine     string `json:"clientIdentifier"`
+	Owned       flag   `json:"owned"`
+	AccessToken string `json:"accessToken"`
+}
+
+// ownedResource finds the media server among what the token's account can
+// reach, and refuses one that belongs to somebody else.
+func (c *client) ownedResource(ctx context.Context, machine string) (resource, error) {
+	out, err := c.wire.send(ctx, request{
+		method: http.MethodGet, at: atCloud, path: "/api/v2/resources", as: c.owner,
+		query: url.Values{"includeHttps": {"1"}, "includeRelay": {"1"}, "includeIPv6": {"1"}},
+	})
+	if err != nil {
+		return resource{}, err
+	}
+	var all []resource
+	if err := out.json(&all); err != nil {
+		return resource{}, err
+	}
+	for _, r := range all {
+		if r.Machine != machine {
+			continue
+		}
+		if !r.Owned {
+			return resource{}, notOwner("the token belongs to somebody whom this server is shared with; the token of the server's owner is needed")
+		}
+		return r, nil
+	}
+	return resource{}, notOwner("plex.tv does not list this server for the account of the token; the token of the server's owner is needed")
+}
+
+func notOwner(message string) error {
+	err := sdk.Errorf(sdk.ReasonNotAdmin, "%s", message)
+	err.Fields = []sdk.FieldProblem{{Field: "secrets.token", Code: "not_owner", Message: "This token is not the one of the server's owner."}}
+	return err
+}
+
+// local gives who speaks to the media server: the owner, with the token that
+// plex.tv made for this one server. The account's own token never goes there.
+func (c *client) local(ctx context.Context, machine string) (principal, error) {
+	r, err := c.ownedResource(ctx, machine)
+	if err != nil {
+		return principal{}, err
+	}
+	if r.AccessToken == "" {
+		return principal{}, sdk.Errorf(sdk.ReasonServerError, "plex.tv gives no token for this server; sign the server out of Plex and in again")
+	}
+	return principal{token: r.AccessToken, clientID: c.owner.clientID}, nil
+}
+
+// serverRoot is what a media server tells whoever has a valid token.
+type serverRoot struct {
+	Name    string `json:"friendlyName"`
+	Machine string `json:"machineIdentifier"`
+	Version string `json:"version"`
+}
+
+func (c *client) serverRoot(ctx context.Context, as principal) (serverRoot, error) {
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atServer, path: "/", as: as})
+	if err != nil {
+		return serverRoot{}, err
+	}
+	var answer struct {
+		Container serverRoot `json:"MediaContainer"`
+	}
+	if err := out.json(&answer); err != nil {
+		return serverRoot{}, err
+	}
+	return answer.Container, nil
+}
