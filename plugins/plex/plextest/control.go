@@ -58,6 +58,7 @@ func (f *Fake) ControlHandler() http.Handler {
 	on("POST /_fake/faults", f.ctlAddFault)
 	on("DELETE /_fake/faults", func(*controlCall) (any, error) { f.ClearFaults(); return nil, nil })
 	on("GET /_fake/faults/{id}/hits", func(c *controlCall) (any, error) { return f.FaultHits(int(c.id())), nil })
+	on("GET /_fake/faults/{id}/waiting", func(c *controlCall) (any, error) { return f.FaultWaiting(int(c.id())), nil })
 	on("POST /_fake/faults/{id}/release", func(c *controlCall) (any, error) { f.Release(int(c.id())); return nil, nil })
 
 	on("GET /_fake/requests", f.ctlRequests)

@@ -1,6 +1,7 @@
 package plextest
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -59,6 +60,7 @@ type Fault struct {
 type liveFault struct {
 	Fault
 	seen, hit int
+	waiting   int
 	released  chan struct{}
 	open      bool // released is still open
 }
@@ -118,6 +120,43 @@ func (f *Fake) FaultHits(id int) int {
 		}
 	}
 	return 0
+}
+
+// FaultWaiting says how many requests hang on a fault now. A client that gave
+// up is no longer counted once the Fake has noticed.
+func (f *Fake) FaultWaiting(id int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, lf := range f.faults {
+		if lf.ID == id {
+			return lf.waiting
+		}
+	}
+	return 0
+}
+
+// hang waits until the fault is released or limit (if any) has passed; false
+// when the client left first.
+func (f *Fake) hang(ctx context.Context, lf *liveFault, limit time.Duration) bool {
+	count := func(n int) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		lf.waiting += n
+	}
+	count(1)
+	defer count(-1)
+	var late <-chan time.Time
+	if limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-lf.released:
+	case <-late:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
 }
 
 func (lf *liveFault) release() {

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 )
 
 const maxBody = 1 << 20
@@ -80,7 +79,7 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request, target string, mux 
 	if lf != nil && lf.Kind == FaultDropRequest {
 		panic(http.ErrAbortHandler)
 	}
-	if lf != nil && lf.Kind == FaultHang && !wait(r.Context(), lf.released, 0) {
+	if lf != nil && lf.Kind == FaultHang && !f.hang(r.Context(), lf, 0) {
 		return
 	}
 
@@ -99,10 +98,10 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request, target string, mux 
 	if lf != nil && lf.Kind == FaultDropResponse {
 		panic(http.ErrAbortHandler)
 	}
-	if lf != nil && lf.Kind == FaultHangResponse && !wait(r.Context(), lf.released, 0) {
+	if lf != nil && lf.Kind == FaultHangResponse && !f.hang(r.Context(), lf, 0) {
 		return
 	}
-	write(w, r, target, out, style, lf)
+	f.write(w, r, target, out, style, lf)
 }
 
 func (f *Fake) dispatch(r *http.Request, mux http.Handler, c *call, fallback func(*http.Request) reply) reply {
@@ -129,24 +128,7 @@ func trimSlash(r *http.Request) *http.Request {
 	return r
 }
 
-func wait(ctx context.Context, released <-chan struct{}, limit time.Duration) bool {
-	var late <-chan time.Time
-	if limit > 0 {
-		timer := time.NewTimer(limit)
-		defer timer.Stop()
-		late = timer.C
-	}
-	select {
-	case <-released:
-		return true
-	case <-late:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func write(w http.ResponseWriter, r *http.Request, target string, out reply, style xmlStyle, lf *liveFault) {
+func (f *Fake) write(w http.ResponseWriter, r *http.Request, target string, out reply, style xmlStyle, lf *liveFault) {
 	contentType, body := render(r, target, out, style)
 	for name, values := range out.header {
 		w.Header()[name] = values
@@ -166,7 +148,7 @@ func write(w http.ResponseWriter, r *http.Request, target string, out reply, sty
 	if lf.Kind == FaultTruncate {
 		panic(http.ErrAbortHandler)
 	}
-	if wait(r.Context(), lf.released, lf.Delay) {
+	if f.hang(r.Context(), lf, lf.Delay) {
 		w.Write(body[half:]) //nolint:errcheck // a client that left is no error here
 	}
 }
