@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/secret"
 )
 
@@ -25,7 +26,6 @@ type Config struct {
 	DataDir        string         // absolute
 	RunDir         string         // plugin sockets; "" = chosen under DataDir or a fresh directory
 	DatabaseURL    string         // sqlite://… or postgres://…
-	StatementCache bool           // prepared statements are kept; off behind a transaction pooler
 	SecretKey      string         // text of at least 32 bytes
 	SecretKeyPrev  string         // the key before, while rotating
 	PluginDirs     []string       // absolute
@@ -62,7 +62,6 @@ var settings = []setting{
 	{key: "data_dir", def: "./data", usage: "data directory"},
 	{key: "run_dir", usage: "directory of the plugins' sockets (default: <data dir>/run if the path is short enough)"},
 	{key: "database_url", usage: "sqlite://PATH or postgres://… (default: sqlite://<data dir>/zondarr.db)", secret: true},
-	{key: "database_statement_cache", def: "true", usage: "keep prepared statements; false behind a transaction pooler"},
 	{key: "secret_key", usage: "key that seals secrets, at least 32 bytes (default: <data dir>/secret.key)", secret: true},
 	{key: "secret_key_previous", usage: "the key before, while rotating", secret: true},
 	{key: "plugin_dirs", usage: "comma-separated plugin directories (default: <data dir>/plugins)"},
@@ -115,7 +114,6 @@ func parse(v values, needKey bool) (Config, error) {
 		c.RunDir = v.dir(&p, "run_dir")
 	}
 	c.DatabaseURL = v.databaseURL(&p, c.DataDir)
-	c.StatementCache = v.boolean(&p, "database_statement_cache")
 	c.PluginDirs = v.pluginDirs(&p, c.DataDir)
 	c.JoinRate = v.joinRate(&p)
 	c.StopTimeout = v.duration(&p, "stop_timeout", 100*time.Millisecond, 10*time.Minute)
@@ -166,20 +164,10 @@ func (v values) secretKey(p *Problems, dataDir string, need bool) string {
 func (v values) databaseURL(p *Problems, dataDir string) string {
 	raw := v.secret(p, "database_url")
 	if raw == "" {
-		return "sqlite://" + filepath.Join(dataDir, "zondarr.db")
+		return "sqlite://" + (&url.URL{Path: filepath.Join(dataDir, "zondarr.db")}).EscapedPath()
 	}
-	switch scheme, rest, _ := strings.Cut(raw, "://"); scheme {
-	case "sqlite":
-		if rest == "" {
-			p.add("database_url", "names no file: want sqlite:///path/to/zondarr.db")
-		}
-	case "postgres", "postgresql":
-		// The text of a parse error would repeat the password.
-		if u, err := url.Parse(raw); err != nil || u.Host == "" && u.Query().Get("host") == "" || len(u.Path) < 2 {
-			p.add("database_url", "is no PostgreSQL URL: want postgres://user:password@host:5432/database?sslmode=require")
-		}
-	default:
-		p.add("database_url", "must start with sqlite:// or postgres://")
+	if err := database.CheckURL(raw); err != nil {
+		p.add("database_url", "%v", err)
 	}
 	return raw
 }

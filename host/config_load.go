@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -205,14 +204,6 @@ func (v values) dir(p *Problems, key string) string {
 		p.add(key, "%s is a file: want a directory", abs)
 	}
 	return abs
-}
-
-func (v values) boolean(p *Problems, key string) bool {
-	b, err := strconv.ParseBool(v.text(key))
-	if err != nil {
-		p.add(key, "must be true or false")
-	}
-	return b
 }
 
 func (v values) duration(p *Problems, key string, least, most time.Duration) time.Duration {

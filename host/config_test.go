@@ -20,9 +20,9 @@ const testKey = "0123456789abcdef0123456789abcdef"
 var valid = map[string][]string{
 	"addr": {"127.0.0.1:0", ":9000", "[::1]:80"}, "base_url": {"https://join.example.org", "http://10.0.0.2:8000/zondarr/"},
 	"trusted_proxies": {"10.0.0.0/8", "192.0.2.7,2001:db8::/32"}, "data_dir": {"/tmp/zondarr-test-data"}, "run_dir": {"/run/zondarr-test"},
-	"database_url":             {"sqlite:///tmp/x.db", "postgres://u:p@localhost/z?sslmode=disable"},
-	"database_statement_cache": {"true", "false"}, "plugin_dirs": {"/a,/b"},
-	"join_rate": {"off", "unknown=1", "redeem=5,redeem_code=7"}, "stop_timeout": {"1s", "2m"}, "metrics_addr": {"127.0.0.1:9100"},
+	"database_url": {"sqlite:///tmp/x.db", "postgres://u:p@localhost/z?sslmode=disable"},
+	"plugin_dirs":  {"/a,/b"},
+	"join_rate":    {"off", "unknown=1", "redeem=5,redeem_code=7"}, "stop_timeout": {"1s", "2m"}, "metrics_addr": {"127.0.0.1:9100"},
 	"log_level": {"debug", "ERROR"}, "log_format": {"text", "json"},
 }
 
@@ -46,7 +46,7 @@ func TestAnySubsetOfOptionalSettingsLoads(t *testing.T) { // P1, R1.3
 			t.Fatalf("load(%q) = %v, warnings %q", environ, err, warnings)
 		}
 		// Every field that has no documented "none" has a value.
-		mayBeZero := []string{"BaseURL", "TrustedProxies", "RunDir", "SecretKeyPrev", "JoinRate", "MetricsAddr", "LogLevel", "LogFormat", "StatementCache"}
+		mayBeZero := []string{"BaseURL", "TrustedProxies", "RunDir", "SecretKeyPrev", "JoinRate", "MetricsAddr", "LogLevel", "LogFormat"}
 		v := reflect.ValueOf(c)
 		for i := range v.NumField() {
 			if name := v.Type().Field(i).Name; v.Field(i).IsZero() && !slices.Contains(mayBeZero, name) {
@@ -59,7 +59,7 @@ func TestAnySubsetOfOptionalSettingsLoads(t *testing.T) { // P1, R1.3
 // broken holds a wrong value of every setting that can be wrong.
 var broken = map[string]string{
 	"addr": "8000", "base_url": "join.example.org", "trusted_proxies": "10.0.0.0/33", "data_dir": "/dev/null",
-	"database_url": "mysql://x", "database_statement_cache": "maybe", "join_rate": "unknown=0", "stop_timeout": "8",
+	"database_url": "mysql://x", "join_rate": "unknown=0", "stop_timeout": "8",
 	"metrics_addr": "x", "log_level": "loud", "log_format": "xml", "secret_key": "short", "secret_key_previous": "short",
 }
 

@@ -1,0 +1,63 @@
+package host
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) initCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "init", Short: "Make the data directory and its secret key", Args: noArgs,
+		Long: "Makes the data directory and, if it holds none, a secret key in it. The key seals the\n" +
+			"credentials of media servers: without it they cannot be read again, so keep a copy.",
+	}
+	config := p.configured(cmd, false)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		c, _, err := config()
+		if err != nil {
+			return err
+		}
+		made, err := makeKey(c.DataDir)
+		if err != nil {
+			return err
+		}
+		if made {
+			fmt.Fprintf(p.stdio.Out, "Made a secret key: %s. Keep a copy of it away from the database.\n", SecretKeyFile(c.DataDir))
+		} else {
+			fmt.Fprintf(p.stdio.Out, "The secret key is there: %s.\n", SecretKeyFile(c.DataDir))
+		}
+		return nil
+	}
+	return cmd
+}
+
+// makeKey makes the secret key if there is none. It never touches one that is
+// there.
+func makeKey(dataDir string) (bool, error) {
+	if err := os.MkdirAll(dataDir, 0o700); err != nil {
+		return false, fmt.Errorf("make the data directory: %w", err)
+	}
+	var random [48]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return false, fmt.Errorf("random bytes for the secret key: %w", err)
+	}
+	// O_EXCL: two of them at once make one key.
+	f, err := os.OpenFile(SecretKeyFile(dataDir), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("make the secret key: %w", err)
+	}
+	_, err = f.WriteString(base64.RawURLEncoding.EncodeToString(random[:]) + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return false, fmt.Errorf("write the secret key: %w", err)
+	}
+	return true, nil
+}

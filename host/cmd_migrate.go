@@ -1,0 +1,76 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zondarr/zondarr/host/internal/database"
+)
+
+func (p *program) migrateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "migrate", Short: "Change the database's schema by hand", Args: noArgs,
+		Long: "serve migrates by itself; these are for looking, and for going back before an older version is installed.",
+	}
+	steps := 1
+	up := p.migration("up", "Apply every migration that is missing", func(ctx context.Context, o database.Options) error {
+		done, err := database.MigrateUp(ctx, o)
+		p.printMigrations("applied", done)
+		return err
+	})
+	down := p.migration("down", "Roll back the newest migrations", func(ctx context.Context, o database.Options) error {
+		if steps < 1 {
+			return usage("--steps must be at least 1")
+		}
+		done, err := database.MigrateDown(ctx, o, steps)
+		p.printMigrations("rolled back", done)
+		return err
+	})
+	down.Flags().IntVar(&steps, "steps", 1, "how many")
+	status := p.migration("status", "Show which migrations are applied", func(ctx context.Context, o database.Options) error {
+		all, err := database.MigrationStatus(ctx, o)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(p.stdio.Out, 0, 0, 2, ' ', 0)
+		for _, m := range all {
+			applied := "pending"
+			if m.AppliedAt != nil {
+				applied = "applied " + m.AppliedAt.UTC().Format(time.RFC3339)
+			}
+			fmt.Fprintf(w, "%d\t%s\t%s\n", m.Version, m.Name, applied)
+		}
+		return w.Flush()
+	})
+	cmd.AddCommand(up, down, status)
+	return cmd
+}
+
+func (p *program) migration(use, short string, run func(context.Context, database.Options) error) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: noArgs}
+	config := p.configured(cmd, false)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, _, err := config()
+		if err != nil {
+			return err
+		}
+		if err := makeDataDir(c); err != nil {
+			return err
+		}
+		return run(cmd.Context(), database.Options{URL: c.DatabaseURL})
+	}
+	return cmd
+}
+
+func (p *program) printMigrations(verb string, done []database.Migration) {
+	for _, m := range done {
+		fmt.Fprintf(p.stdio.Out, "%s %d %s\n", verb, m.Version, m.Name)
+	}
+	if len(done) == 0 {
+		fmt.Fprintln(p.stdio.Out, "nothing to do")
+	}
+}

@@ -1,0 +1,89 @@
+// Package api is the HTTP edge: it decodes and validates requests, calls one
+// service method, and encodes the answer or the problem.
+//
+// routes.go shows the whole surface on one screen. Every operation has a file by
+// its noun: servers.go, invitations.go, join.go. A handler returns its error;
+// one adapter (problem.go) decides status, log and body, so that nothing
+// internal ever reaches a body (R9).
+//
+// The package knows services and never the database, an ent row or the plugin
+// wire. It holds no state but the rate limits of strangers.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+
+	"github.com/zondarr/zondarr/host/internal/auth"
+	"github.com/zondarr/zondarr/host/internal/invitation"
+	"github.com/zondarr/zondarr/host/internal/mediaserver"
+	"github.com/zondarr/zondarr/host/internal/pluginhost"
+	"github.com/zondarr/zondarr/host/internal/registry"
+)
+
+// API is the HTTP surface of the host. Every field is required.
+type API struct {
+	Keys        *auth.Service
+	Servers     *mediaserver.Service
+	Invitations *invitation.Service
+	Registry    *registry.Registry
+	Plugins     *pluginhost.Host
+
+	// Database says whether the database answers.
+	Database interface{ Ping(context.Context) error }
+	// Version of the host, for the OpenAPI document.
+	Version string
+	// BaseURL is the public base URL without trailing slash, or "" (links are
+	// relative).
+	BaseURL string
+	// TrustedProxies are whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// Limits of what strangers may try.
+	Limits Limits
+	Logger *slog.Logger
+	Now    func() time.Time
+}
+
+// bodyLimit bounds every request body, in bytes.
+const bodyLimit = 1 << 20
+
+// Handler gives the handler of everything that the host serves.
+func (a *API) Handler() http.Handler {
+	r := chi.NewMux()
+	r.Use(a.correlate, a.clientAddress, a.logAccess, a.recoverPanics, secureHeaders)
+	r.NotFound(a.routeNotFound)
+	r.MethodNotAllowed(a.methodNotAllowed)
+	a.routes(r)
+	return r
+}
+
+// humaAPI makes the typed layer on top of the router.
+func (a *API) humaAPI(r chi.Router) huma.API {
+	config := huma.DefaultConfig("Zondarr", a.Version)
+	config.CreateHooks = nil // no $schema members: the JSON is pinned
+	config.DocsPath = ""     // its pages load from a CDN; /docs is ours
+	config.SchemasPath = ""  // the document holds every schema
+	config.OpenAPIPath = "/openapi"
+	config.RejectUnknownQueryParameters = true
+	config.NoFormatFallback = false
+	config.Info.Description = description
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		apiKeyScheme: {Type: "http", Scheme: "bearer", Description: "An API key: `zondarr api-key create --name laptop` prints one."},
+	}
+	h := humachi.New(r, config)
+	h.UseMiddleware(a.authenticate(h))
+	return h
+}
+
+const description = `Zondarr turns an invitation code into an account on every media server that it names.
+
+Management calls need ` + "`Authorization: Bearer <API key>`" + `; calls under ` + "`/api/v1/join`" + ` are for invitees and need none.
+Every failure is an ` + "`application/problem+json`" + ` body with a stable ` + "`error_code`" + ` and the ` + "`correlation_id`" + ` under which the log has the cause.
+Times are RFC 3339 in UTC. New fields and enumeration values may be added; none is renamed or removed.`

@@ -1,0 +1,56 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/zondarr/zondarr/host/internal/auth"
+)
+
+// APIKey is a key to the management API, without its secret.
+type APIKey struct {
+	ID         string     `json:"id" format:"uuid"`
+	Name       string     `json:"name"`
+	Prefix     string     `json:"prefix" doc:"The start of the key, to tell keys apart."`
+	CreatedBy  string     `json:"created_by"`
+	CreatedAt  time.Time  `json:"created_at"`
+	LastUsedAt *time.Time `json:"last_used_at" doc:"To the minute."`
+	RevokedAt  *time.Time `json:"revoked_at"`
+}
+
+// NewAPIKey is a key that was just made.
+type NewAPIKey struct {
+	APIKey
+	Key string `json:"key" doc:"The key itself. It is told this once and stored nowhere."`
+}
+
+func toAPIKey(k auth.APIKey) APIKey {
+	return APIKey{
+		ID: k.ID.String(), Name: k.Name, Prefix: k.Prefix, CreatedBy: k.CreatedBy, CreatedAt: k.CreatedAt.UTC(),
+		LastUsedAt: inUTC(k.LastUsedAt), RevokedAt: inUTC(k.RevokedAt),
+	}
+}
+
+func (a *API) listAPIKeys(ctx context.Context, in *PageParams) (*body[List[APIKey]], error) {
+	p, err := a.Keys.List(ctx, in.request())
+	if err != nil {
+		return nil, err
+	}
+	return listOf(p, toAPIKey), nil
+}
+
+func (a *API) createAPIKey(ctx context.Context, in *struct {
+	Body struct {
+		Name string `json:"name" minLength:"1" maxLength:"100"`
+	}
+}) (*created[NewAPIKey], error) {
+	k, text, err := a.Keys.Create(ctx, in.Body.Name, actor(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return &created[NewAPIKey]{Location: "/api/v1/api-keys", Body: NewAPIKey{APIKey: toAPIKey(k), Key: text}}, nil
+}
+
+func (a *API) revokeAPIKey(ctx context.Context, in *idParam) (*none, error) {
+	return nil, a.Keys.Revoke(ctx, in.id())
+}

@@ -1,0 +1,168 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/zondarr/zondarr/host/internal/page"
+)
+
+// Opt is one member of a PATCH (RFC 7396): absent keeps, null clears, a value
+// sets.
+type Opt[T any] struct {
+	Set   bool
+	Null  bool
+	Value T
+}
+
+// UnmarshalJSON notes that the member is there.
+func (o *Opt[T]) UnmarshalJSON(data []byte) error {
+	o.Set = true
+	if bytes.Equal(data, []byte("null")) {
+		o.Null = true
+		return nil
+	}
+	return json.Unmarshal(data, &o.Value)
+}
+
+// Schema tells huma the schema of T, or null.
+func (Opt[T]) Schema(r huma.Registry) *huma.Schema { return orNull(r, reflect.TypeFor[T]()) }
+
+// ptr gives nil for absent, for members that cannot be cleared.
+func (o Opt[T]) ptr() *T {
+	if !o.Set || o.Null {
+		return nil
+	}
+	return &o.Value
+}
+
+// ptrPtr gives nil for absent and a pointer to nil for null.
+func (o Opt[T]) ptrPtr() **T {
+	if !o.Set {
+		return nil
+	}
+	p := o.ptr()
+	return &p
+}
+
+// Null is a struct in a response that may be null: huma would say that a pointer
+// to one never is.
+type Null[T any] struct{ value *T }
+
+// nullOf wraps a pointer.
+func nullOf[T any](p *T) Null[T] { return Null[T]{p} }
+
+// MarshalJSON gives the value or null.
+func (n Null[T]) MarshalJSON() ([]byte, error) { return json.Marshal(n.value) }
+
+// UnmarshalJSON is for clients in Go, tests among them.
+func (n *Null[T]) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &n.value) }
+
+// Schema tells huma the schema of T, or null.
+func (Null[T]) Schema(r huma.Registry) *huma.Schema { return orNull(r, reflect.TypeFor[T]()) }
+
+func orNull(r huma.Registry, t reflect.Type) *huma.Schema {
+	s := r.Schema(t, true, t.Name())
+	if s.Ref != "" {
+		return &huma.Schema{OneOf: []*huma.Schema{s, {Type: "null"}}}
+	}
+	nullable := *s
+	nullable.Nullable = true
+	return &nullable
+}
+
+// PageParams ask for a page of a list.
+type PageParams struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many items at most."`
+	Cursor string `query:"cursor" maxLength:"1024" doc:"The next_cursor of the page before, with the same sort and filters."`
+	Sort   string `query:"sort" maxLength:"64" doc:"A field, with - before it for descending."`
+}
+
+func (p PageParams) request() page.Request {
+	return page.Request{Limit: p.Limit, Cursor: p.Cursor, Sort: p.Sort}
+}
+
+// List is one page of a list.
+type List[T any] struct {
+	Items      []T     `json:"items" nullable:"false"`
+	NextCursor *string `json:"next_cursor" doc:"Continues the list; null at its end."`
+}
+
+// listOf maps a page of a service to its JSON.
+func listOf[S, T any](p page.Page[S], to func(S) T) *body[List[T]] {
+	out := List[T]{Items: make([]T, len(p.Items))}
+	for i, item := range p.Items {
+		out.Items[i] = to(item)
+	}
+	if p.NextCursor != "" {
+		out.NextCursor = &p.NextCursor
+	}
+	return &body[List[T]]{Body: out}
+}
+
+// body is a 200 with a JSON body.
+type body[T any] struct{ Body T }
+
+func ok[T any](v T) *body[T] { return &body[T]{Body: v} }
+
+// created is a 201 with the place of the new resource.
+type created[T any] struct {
+	Location string `header:"Location" doc:"The new resource."`
+	Body     T
+}
+
+// none is a 204.
+type none struct{}
+
+// inUTC gives an optional time in UTC.
+func inUTC(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	u := t.UTC()
+	return &u
+}
+
+// text gives nil for "".
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// number gives nil for 0: the contract's "no bound".
+func number(n int) *int {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}
+
+// triFlag reads a boolean filter that may be absent.
+func triFlag(s string) *bool {
+	if s == "" {
+		return nil
+	}
+	b := s == "true"
+	return &b
+}
+
+// sortedKeys gives the keys of a map in order, never nil.
+func sortedKeys[V any](m map[string]V) []string {
+	return slices.AppendSeq([]string{}, slices.Values(slices.Sorted(maps.Keys(m))))
+}
+
+// values gives a slice that encodes as [] and not as null.
+func values[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}

@@ -1,0 +1,167 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/google/uuid"
+
+	"github.com/zondarr/zondarr/host/internal/auth"
+	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/sdk"
+)
+
+// correlationHeader carries the correlation id in both directions.
+const correlationHeader = "X-Correlation-ID"
+
+// apiContext is where frameworkProblem finds the API of a request.
+type apiContext struct{}
+
+var sane = regexp.MustCompile(`^[A-Za-z0-9_-]{8,64}$`)
+
+// correlate gives every request its id, that of the caller if it is sane.
+func (a *API) correlate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(correlationHeader)
+		if !sane.MatchString(id) {
+			id = uuid.NewString()
+		}
+		w.Header().Set(correlationHeader, id)
+		ctx := context.WithValue(sdk.WithCorrelationID(r.Context(), id), apiContext{}, a)
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// clientAddress finds out who calls: the peer, or what trusted proxies say.
+func (a *API) clientAddress(next http.Handler) http.Handler {
+	if len(a.TrustedProxies) == 0 {
+		return middleware.ClientIPFromRemoteAddr(next)
+	}
+	prefixes := make([]string, len(a.TrustedProxies))
+	for i, p := range a.TrustedProxies {
+		prefixes[i] = p.String()
+	}
+	return middleware.ClientIPFromXFF(prefixes...)(next)
+}
+
+// logAccess writes one line a request. The path of a join holds a code, which is
+// as good as a key, so the route's pattern is logged and not the path.
+func (a *API) logAccess(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		next.ServeHTTP(ww, r)
+		level := slog.LevelInfo
+		route := chi.RouteContext(r.Context()).RoutePattern()
+		if strings.HasPrefix(route, "/health") {
+			level = slog.LevelDebug // probes come every few seconds
+		}
+		a.Logger.LogAttrs(r.Context(), level, "request",
+			slog.String("method", r.Method), slog.String("route", route), slog.Int("status", ww.Status()),
+			slog.Int("bytes", ww.BytesWritten()), slog.Duration("took", time.Since(start)),
+			slog.String("client", middleware.GetClientIP(r.Context())))
+	})
+}
+
+// recoverPanics turns a panic into a 500 that says nothing.
+func (a *API) recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler { //nolint:errorlint // the very value, by its documentation
+				panic(v)
+			}
+			a.Logger.ErrorContext(r.Context(), "panic", "value", fmt.Sprint(v), "stack", string(debug.Stack()))
+			a.write(w, a.problem(r.Context(), fmt.Errorf("panic: %v", v)))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// secureHeaders say what a browser may do with our answers.
+func secureHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			h.Set("Cache-Control", "no-store")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// write sends a problem outside of huma.
+func (a *API) write(w http.ResponseWriter, p *Problem) {
+	for name, values := range p.GetHeaders() {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client may be gone
+}
+
+func (a *API) routeNotFound(w http.ResponseWriter, r *http.Request) {
+	a.write(w, a.problem(r.Context(), fault.New(fault.NotFound, fault.CodeNotFound, "There is nothing at this path. /docs shows what there is.")))
+}
+
+func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
+	p := newProblem(r.Context(), http.StatusMethodNotAllowed, fault.CodeMethodNotAllowed, "This path does not take this method. /docs shows what it takes.", a.Now())
+	a.logProblem(r.Context(), p, errors.New("method not allowed"))
+	a.write(w, p)
+}
+
+const apiKeyScheme = "api_key"
+
+type actorKey struct{}
+
+// authenticate lets an operation that asks for a key pass only with one.
+func (a *API) authenticate(h huma.API) func(huma.Context, func(huma.Context)) {
+	return func(c huma.Context, next func(huma.Context)) {
+		if len(c.Operation().Security) == 0 {
+			next(c)
+			return
+		}
+		scheme, text, _ := strings.Cut(c.Header("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			text = ""
+		}
+		key, err := a.Keys.Verify(c.Context(), strings.TrimSpace(text))
+		if err != nil {
+			p := a.problem(c.Context(), err)
+			for name, values := range p.GetHeaders() {
+				c.SetHeader(name, values[0])
+			}
+			c.SetHeader("Content-Type", "application/problem+json")
+			c.SetStatus(p.Status)
+			_ = h.Marshal(c.BodyWriter(), "application/json", p) // the client may be gone
+			return
+		}
+		next(huma.WithValue(c, actorKey{}, key))
+	}
+}
+
+// actor says who calls, as it is recorded: "api_key:<id>".
+func actor(ctx context.Context) string {
+	key, ok := ctx.Value(actorKey{}).(auth.APIKey)
+	if !ok {
+		return "system"
+	}
+	return key.Actor()
+}

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-chi/chi/v5"
+	"github.com/swaggest/swgui/v5emb"
+)
+
+// routes is the whole surface.
+func (a *API) routes(r chi.Router) {
+	configureHuma()
+	h := a.humaAPI(r)
+
+	route(a, h, admin("GET /api/v1/server-types", "List server types", "Server types"), a.listServerTypes)
+	route(a, h, admin("GET /api/v1/server-types/{server_type}", "Get a server type", "Server types"), a.getServerType)
+
+	route(a, h, admin("GET /api/v1/servers", "List media servers", "Servers"), a.listServers)
+	route(a, h, admin("POST /api/v1/servers", "Add a media server", "Servers", http.StatusCreated), a.createServer)
+	route(a, h, admin("POST /api/v1/servers/test", "Test a connection", "Servers"), a.testServer)
+	route(a, h, admin("GET /api/v1/servers/{id}", "Get a media server", "Servers"), a.getServer)
+	route(a, h, admin("PATCH /api/v1/servers/{id}", "Change a media server", "Servers"), a.patchServer)
+	route(a, h, admin("DELETE /api/v1/servers/{id}", "Remove a media server", "Servers", http.StatusNoContent), a.deleteServer)
+	route(a, h, admin("POST /api/v1/servers/{id}/test", "Test a stored media server", "Servers"), a.testStoredServer)
+	route(a, h, admin("POST /api/v1/servers/{id}/sync-libraries", "Sync the libraries", "Servers"), a.syncLibraries)
+	route(a, h, admin("GET /api/v1/servers/{id}/libraries", "List the libraries", "Servers"), a.listLibraries)
+
+	route(a, h, admin("GET /api/v1/profiles", "List profiles", "Profiles"), a.listProfiles)
+	route(a, h, admin("POST /api/v1/profiles", "Create a profile", "Profiles", http.StatusCreated), a.createProfile)
+	route(a, h, admin("GET /api/v1/profiles/{id}", "Get a profile", "Profiles"), a.getProfile)
+	route(a, h, admin("PATCH /api/v1/profiles/{id}", "Change a profile", "Profiles"), a.patchProfile)
+	route(a, h, admin("DELETE /api/v1/profiles/{id}", "Delete a profile", "Profiles", http.StatusNoContent), a.deleteProfile)
+
+	route(a, h, admin("GET /api/v1/invitations", "List invitations", "Invitations"), a.listInvitations)
+	route(a, h, admin("POST /api/v1/invitations", "Create an invitation", "Invitations", http.StatusCreated), a.createInvitation)
+	route(a, h, admin("GET /api/v1/invitations/{id}", "Get an invitation", "Invitations"), a.getInvitation)
+	route(a, h, admin("PATCH /api/v1/invitations/{id}", "Change an invitation", "Invitations"), a.patchInvitation)
+	route(a, h, admin("DELETE /api/v1/invitations/{id}", "Delete an invitation", "Invitations", http.StatusNoContent), a.deleteInvitation)
+
+	route(a, h, admin("GET /api/v1/api-keys", "List API keys", "API keys"), a.listAPIKeys)
+	route(a, h, admin("POST /api/v1/api-keys", "Create an API key", "API keys", http.StatusCreated), a.createAPIKey)
+	route(a, h, admin("DELETE /api/v1/api-keys/{id}", "Revoke an API key", "API keys", http.StatusNoContent), a.revokeAPIKey)
+
+	route(a, h, public("GET /health", "Whole status", "Health"), a.health)
+	route(a, h, public("GET /health/live", "Does the process run", "Health"), a.live)
+	route(a, h, public("GET /health/ready", "Can it serve", "Health"), a.ready)
+
+	r.Get("/j/{code}", a.joinPage)
+	r.With(relaxed).Handle("/docs", v5emb.New("Zondarr API", "/openapi.json", "/docs/"))
+	r.With(relaxed).Handle("/docs/*", v5emb.New("Zondarr API", "/openapi.json", "/docs/"))
+}
+
+// admin describes an operation that needs an API key.
+func admin(methodAndPath, summary, tag string, status ...int) huma.Operation {
+	op := public(methodAndPath, summary, tag, status...)
+	op.Security = []map[string][]string{{apiKeyScheme: {}}}
+	return op
+}
+
+// public describes an operation that anybody may call.
+func public(methodAndPath, summary, tag string, status ...int) huma.Operation {
+	method, path, _ := strings.Cut(methodAndPath, " ")
+	op := huma.Operation{
+		OperationID: strings.ReplaceAll(strings.ToLower(summary), " ", "-"), Method: method, Path: path, Summary: summary, Tags: []string{tag},
+		MaxBodyBytes: bodyLimit,
+	}
+	if len(status) > 0 {
+		op.DefaultStatus = status[0]
+	}
+	return op
+}
+
+// route registers a handler; what the handler returns as an error becomes a
+// problem here and nowhere else.
+func route[I, O any](a *API, h huma.API, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// humaOnce guards huma's package variables. What is set there finds its API in
+// the request's context, so that several may live in one process (tests).
+var humaOnce sync.Once
+
+func configureHuma() {
+	humaOnce.Do(func() {
+		huma.DefaultArrayNullable = false
+		huma.NewErrorWithContext = frameworkProblem
+		huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
+			return frameworkProblem(nil, status, msg, errs...)
+		}
+	})
+}
+
+// relaxed lets the documentation's own page run its own scripts and styles; it
+// loads nothing from elsewhere.
+func relaxed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'")
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,377 @@
+package mediaserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/google/uuid"
+
+	"github.com/zondarr/zondarr/ent/db"
+	"github.com/zondarr/zondarr/host/internal/database"
+	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/sdk"
+)
+
+// CreateParams are what an admin says of a new server.
+type CreateParams struct {
+	Name string
+	Connection
+	PublicURL *string
+	Enabled   bool
+}
+
+// Patch changes what is not nil. A nil inner pointer of PublicURL clears it.
+type Patch struct {
+	Name      *string
+	URL       *string
+	PublicURL **string
+	// Settings and Secrets merge by key; a nil value clears the key.
+	Settings map[string]any
+	Secrets  map[string]*string
+	TLS      *sdk.TLSOptions
+	Enabled  *bool
+	// ConfirmExternalID is the id of another media server that an admin accepts
+	// behind the URL.
+	ConfirmExternalID *string
+}
+
+// Tested is what a connection test told.
+type Tested struct {
+	Facts sdk.ServerFacts
+}
+
+// Create tests the connection, reads the libraries and stores both, or stores
+// nothing (R6.3, P10).
+func (s *Service) Create(ctx context.Context, p CreateParams) (Server, error) {
+	d, err := s.Registry.Describe(p.ServerType)
+	if err != nil {
+		return Server{}, unknownType(err)
+	}
+	name, problems := checkName(p.Name)
+	publicURL, more := checkPublicURL(p.PublicURL)
+	problems = append(append(problems, more...), p.check(d)...)
+	if len(problems) > 0 {
+		return Server{}, fault.InvalidInput(problems...)
+	}
+	facts, libraries, err := s.probe(ctx, d, s.unsavedRef(p.Connection), target{plugin: d.Name, typed: true, secrets: secretNames(d)})
+	if err != nil {
+		return Server{}, err
+	}
+	id := uuid.Must(uuid.NewV7())
+	sealed, err := s.seal(id, p.Secrets)
+	if err != nil {
+		return Server{}, err
+	}
+	return database.WithTx(ctx, s.DB, func(ctx context.Context, tx *db.Tx) (Server, error) {
+		now := s.Now()
+		err := insert(ctx, tx, Server{
+			ID: id, Name: name, ServerType: p.ServerType, URL: p.URL, PublicURL: publicURL, ExternalID: facts.ExternalID,
+			Settings: p.Settings, TLS: p.TLS, Enabled: p.Enabled, Revision: 1, Facts: facts,
+			Health: Health{State: HealthOK, Since: now, CheckedAt: &now}, CreatedAt: now, UpdatedAt: now,
+		}, sealed)
+		if errors.Is(err, database.ErrConflict) {
+			return Server{}, alreadyAdded(err)
+		}
+		if err != nil {
+			return Server{}, err
+		}
+		if _, err := applyLibraries(ctx, tx, id, libraries, now); err != nil {
+			return Server{}, err
+		}
+		return s.get(ctx, tx.Client(), id)
+	})
+}
+
+func alreadyAdded(cause error) error {
+	f := fault.New(fault.Conflict, fault.CodeServerAlreadyAdded, "This media server is already managed here: it says the same id as a stored one.").Wrap(cause)
+	f.Fields = []fault.Field{{Location: "body.url", Code: fault.FieldDuplicate, Message: "The media server at this URL is already added."}}
+	return f
+}
+
+// Get gives one server, or not_found.
+func (s *Service) Get(ctx context.Context, id uuid.UUID) (Server, error) {
+	return s.get(ctx, s.DB.Ent, id)
+}
+
+// Update applies a patch. Whatever changes how the server is reached is tested
+// first, with the values merged; when the test fails nothing is stored.
+func (s *Service) Update(ctx context.Context, id uuid.UUID, p Patch) (Server, error) {
+	for {
+		updated, err := s.update(ctx, id, p)
+		if !errors.Is(err, errRevisionMoved) {
+			return updated, err
+		}
+	}
+}
+
+// errRevisionMoved says that somebody else changed the server while this change
+// was being tested; the merge must be made and tested again.
+var errRevisionMoved = errors.New("the server was changed meanwhile")
+
+func (s *Service) update(ctx context.Context, id uuid.UUID, p Patch) (Server, error) {
+	old, sealed, err := s.load(ctx, s.DB.Ent, id)
+	if err != nil {
+		return Server{}, err
+	}
+	next, conn, problems, err := s.merge(old, sealed, p)
+	if err != nil {
+		return Server{}, err
+	}
+	reconnect := p.URL != nil || p.Settings != nil || p.Secrets != nil || p.TLS != nil || p.ConfirmExternalID != nil
+	t := target{id: id.String(), name: old.Name, typed: true}
+	if reconnect {
+		d, err := s.Registry.Describe(old.ServerType)
+		if err != nil {
+			return Server{}, t.asFault(err)
+		}
+		t.plugin, t.secrets = d.Name, secretNames(d)
+		problems = append(problems, conn.check(d)...)
+		next.URL = conn.URL
+		if len(problems) == 0 {
+			if next.Facts, next.ExternalID, err = s.retest(ctx, d, old, conn, p.ConfirmExternalID, t); err != nil {
+				return Server{}, err
+			}
+			now := s.Now()
+			next.Revision = old.Revision + 1
+			next.Health = Health{State: HealthOK, Since: now, CheckedAt: &now}
+			if sealed, err = s.seal(id, conn.Secrets); err != nil {
+				return Server{}, err
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return Server{}, fault.InvalidInput(problems...)
+	}
+	return database.WithTx(ctx, s.DB, func(ctx context.Context, tx *db.Tx) (Server, error) {
+		next.UpdatedAt = s.Now()
+		switch stored, err := replace(ctx, tx, next, old.Revision, sealed, reconnect); {
+		case errors.Is(err, database.ErrConflict):
+			return Server{}, alreadyAdded(err)
+		case err != nil:
+			return Server{}, err
+		case !stored:
+			if _, err := s.get(ctx, tx.Client(), id); err != nil {
+				return Server{}, err // deleted meanwhile
+			}
+			return Server{}, errRevisionMoved
+		}
+		return s.get(ctx, tx.Client(), id)
+	})
+}
+
+// merge applies the patch to what is stored.
+func (s *Service) merge(old Server, sealed []byte, p Patch) (Server, Connection, []fault.Field, error) {
+	next := old
+	secrets, err := s.open(old.ID, sealed)
+	if err != nil {
+		return Server{}, Connection{}, nil, err
+	}
+	var problems []fault.Field
+	if p.Name != nil {
+		var more []fault.Field
+		next.Name, more = checkName(*p.Name)
+		problems = append(problems, more...)
+	}
+	if p.PublicURL != nil {
+		var more []fault.Field
+		next.PublicURL, more = checkPublicURL(*p.PublicURL)
+		problems = append(problems, more...)
+	}
+	if p.Enabled != nil {
+		next.Enabled = *p.Enabled
+	}
+	if p.URL != nil {
+		next.URL = *p.URL
+	}
+	if p.TLS != nil {
+		next.TLS = *p.TLS
+	}
+	next.Settings = maps.Clone(old.Settings)
+	if next.Settings == nil {
+		next.Settings = map[string]any{}
+	}
+	for name, v := range p.Settings {
+		if v == nil {
+			delete(next.Settings, name)
+		} else {
+			next.Settings[name] = v
+		}
+	}
+	for name, v := range p.Secrets {
+		if v == nil {
+			delete(secrets, name)
+		} else {
+			secrets[name] = *v
+		}
+	}
+	return next, Connection{ServerType: old.ServerType, URL: next.URL, Settings: next.Settings, Secrets: secrets, TLS: next.TLS}, problems, nil
+}
+
+// retest tests a changed connection and compares the media server's own id with
+// the stored one, unless the admin confirmed the new one.
+func (s *Service) retest(ctx context.Context, d sdk.Description, old Server, c Connection, confirm *string, t target) (sdk.ServerFacts, string, error) {
+	ref := s.unsavedRef(c)
+	ref.ExternalID = old.ExternalID
+	if confirm != nil {
+		ref.ExternalID = *confirm
+	}
+	facts, err := s.connect(ctx, ref, t)
+	if err != nil {
+		return sdk.ServerFacts{}, "", err
+	}
+	if err := sameServer(ref, facts, t); err != nil {
+		return sdk.ServerFacts{}, "", err
+	}
+	return facts, facts.ExternalID, nil
+}
+
+// sameServer compares the id that the media server says with the confirmed one.
+func sameServer(ref sdk.ServerRef, facts sdk.ServerFacts, t target) error {
+	if ref.ExternalID == "" || facts.ExternalID == ref.ExternalID {
+		return nil
+	}
+	f := fault.New(fault.Conflict, fault.CodeServerIdentityChanged,
+		"Another media server answers at this URL: it says the id %s, and the stored one is %s. If the server was replaced on purpose, confirm the new id with confirm_external_server_id.", facts.ExternalID, ref.ExternalID)
+	f.Server = t.server()
+	f.Fields = t.at("body.url", fault.FieldConflict, "Another media server answers here.")
+	return f
+}
+
+// Delete removes a server with its libraries and its users' records, never an
+// account on the media server itself (R2.8). It is refused while a redemption
+// works on it.
+func (s *Service) Delete(ctx context.Context, id uuid.UUID) error {
+	_, err := database.WithTx(ctx, s.DB, func(ctx context.Context, tx *db.Tx) (struct{}, error) {
+		return struct{}{}, remove(ctx, tx, id)
+	})
+	return err
+}
+
+// Test tests a connection that is not stored.
+func (s *Service) Test(ctx context.Context, c Connection) (Tested, error) {
+	d, err := s.Registry.Describe(c.ServerType)
+	if err != nil {
+		return Tested{}, unknownType(err)
+	}
+	if problems := c.check(d); len(problems) > 0 {
+		return Tested{}, fault.InvalidInput(problems...)
+	}
+	facts, err := s.connect(ctx, s.unsavedRef(c), target{plugin: d.Name, typed: true, secrets: secretNames(d)})
+	if err != nil {
+		return Tested{}, err
+	}
+	return Tested{Facts: facts}, nil
+}
+
+// TestStored tests a stored server and keeps what it told: facts and health.
+func (s *Service) TestStored(ctx context.Context, id uuid.UUID) (Server, error) {
+	server, sealed, err := s.load(ctx, s.DB.Ent, id)
+	if err != nil {
+		return Server{}, err
+	}
+	ref, err := s.ref(server, sealed)
+	if err != nil {
+		return Server{}, err
+	}
+	t := target{id: id.String(), name: server.Name, plugin: s.pluginOf(server.ServerType)}
+	facts, err := s.connect(ctx, ref, t)
+	if err == nil {
+		err = sameServer(ref, facts, t)
+	}
+	if keepErr := s.keepHealth(ctx, server, facts, err); keepErr != nil {
+		return Server{}, errors.Join(err, keepErr)
+	}
+	if err != nil {
+		return Server{}, err
+	}
+	return s.Get(ctx, id)
+}
+
+func (s *Service) pluginOf(serverType string) string {
+	d, err := s.Registry.Describe(serverType)
+	if err != nil {
+		return ""
+	}
+	return d.Name
+}
+
+// connect makes the connection test and refuses an answer without the id by
+// which the server is known again.
+func (s *Service) connect(ctx context.Context, ref sdk.ServerRef, t target) (sdk.ServerFacts, error) {
+	client, err := s.Registry.Client(ctx, ref)
+	if err != nil {
+		return sdk.ServerFacts{}, t.asFault(err)
+	}
+	res, err := client.TestConnection(ctx, sdk.TestConnectionRequest{})
+	if err != nil {
+		return sdk.ServerFacts{}, t.asFault(err)
+	}
+	if res.Facts.ExternalID == "" {
+		return sdk.ServerFacts{}, t.asFault(sdk.Errorf(sdk.ReasonServerError, "the server did not say its own id"))
+	}
+	return res.Facts, nil
+}
+
+// probe tests a connection and lists the libraries.
+func (s *Service) probe(ctx context.Context, d sdk.Description, ref sdk.ServerRef, t target) (sdk.ServerFacts, []sdk.Library, error) {
+	facts, err := s.connect(ctx, ref, t)
+	if err != nil {
+		return sdk.ServerFacts{}, nil, err
+	}
+	ref.ExternalID = facts.ExternalID
+	libraries, err := s.listLibraries(ctx, ref, t)
+	return facts, libraries, err
+}
+
+func (s *Service) unsavedRef(c Connection) sdk.ServerRef {
+	return sdk.ServerRef{
+		ServerType: c.ServerType, URL: c.URL, Settings: c.Settings, Secrets: c.Secrets, TLS: c.TLS, InstallationID: s.InstallationID,
+	}
+}
+
+// Ref gives what a media client of a stored server is opened with, the secrets
+// opened. A disabled server has one too: whoever calls decides.
+func (s *Service) Ref(ctx context.Context, id uuid.UUID) (sdk.ServerRef, error) {
+	server, sealed, err := s.load(ctx, s.DB.Ent, id)
+	if err != nil {
+		return sdk.ServerRef{}, err
+	}
+	return s.ref(server, sealed)
+}
+
+// Refs gives a ref of every stored server.
+func (s *Service) Refs(ctx context.Context) ([]sdk.ServerRef, error) {
+	rows, err := all(ctx, s.DB.Ent)
+	if err != nil {
+		return nil, err
+	}
+	refs := make([]sdk.ServerRef, 0, len(rows))
+	for _, row := range rows {
+		server, err := s.toServer(row)
+		if err != nil {
+			return nil, err
+		}
+		ref, err := s.ref(server, row.Secrets)
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, ref)
+	}
+	return refs, nil
+}
+
+func (s *Service) ref(server Server, sealed []byte) (sdk.ServerRef, error) {
+	secrets, err := s.open(server.ID, sealed)
+	if err != nil {
+		return sdk.ServerRef{}, err
+	}
+	return sdk.ServerRef{
+		ID: server.ID.String(), ServerType: server.ServerType, Revision: server.Revision, URL: server.URL, ExternalID: server.ExternalID,
+		Settings: server.Settings, Secrets: secrets, TLS: server.TLS, InstallationID: s.InstallationID,
+	}, nil
+}
+
+// sealContext binds sealed secrets to their row.
+func sealContext(id uuid.UUID) string { return fmt.Sprintf("media_servers:%s", id) }

@@ -1,0 +1,164 @@
+package mediaserver
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/sdk"
+)
+
+// target says whose call failed, for the words of the error.
+type target struct {
+	id     string // empty before the server is stored
+	name   string
+	plugin string
+	// typed says that the caller typed the credentials or the URL just now, so
+	// that a refusal is the caller's input (400), not the server's (502).
+	typed bool
+	// secrets are the names of the secret settings of the type.
+	secrets []string
+}
+
+func (t target) server() *fault.Server {
+	if t.id == "" {
+		return nil
+	}
+	return &fault.Server{ID: t.id, Name: t.name}
+}
+
+// asFault turns a failed call to a media server into an error in the words of
+// whoever manages servers: an admin, who may read the plugin's own words.
+func (t target) asFault(err error) *fault.Error {
+	if f := fault.As(err); f != nil {
+		return f
+	}
+	e, ok := errors.AsType[*sdk.Error](err)
+	if !ok {
+		return fault.New(fault.Internal, fault.CodeInternal, "Something went wrong on our side.").Wrap(err)
+	}
+	if e.Origin() == sdk.SourceHost {
+		f := fault.New(fault.Unavailable, fault.CodePluginUnavailable, "The plugin for this server type is not running at the moment. Try again shortly.")
+		f.Plugin, f.Retryable, f.Err = t.plugin, true, err
+		f.RetryAfter = e.RetryAfter
+		return f
+	}
+	f := t.fromReason(e)
+	f.Server, f.Err = t.server(), err
+	if f.Kind != fault.Invalid {
+		f.Retryable = e.Retryable
+		f.RetryAfter = e.RetryAfter
+	}
+	return f
+}
+
+func (t target) fromReason(e *sdk.Error) *fault.Error {
+	switch e.Kind() {
+	case sdk.ReasonCredentialsRejected:
+		return t.blame(e, fault.CodeServerCredentialsRejected, t.secretLocations(e))
+	case sdk.ReasonNotAdmin:
+		return t.blame(e, fault.CodeServerNotAdmin, t.secretLocations(e))
+	case sdk.ReasonVersionUnsupported:
+		return t.blame(e, fault.CodeServerVersionUnsupported, []string{"body.url"})
+	case sdk.ReasonWrongProduct:
+		return t.blame(e, fault.CodeServerWrongProduct, []string{"body.url"})
+	case sdk.ReasonWrongServer:
+		f := fault.New(fault.Conflict, fault.CodeServerIdentityChanged, "Another media server answers at this URL: %s", sentence(e.Message))
+		f.Fields = t.at("body.url", fault.FieldConflict, "Another media server answers here.")
+		return f
+	case sdk.ReasonInvalid:
+		if len(e.Fields) > 0 {
+			f := fault.InvalidInput()
+			for _, p := range e.Fields {
+				f.Fields = append(f.Fields, fault.Field{Location: "body." + p.Field, Code: p.Code, Message: p.Message})
+			}
+			return f
+		}
+		return t.blame(e, fault.CodeInvalidInput, []string{"body.settings"})
+	case sdk.ReasonUnavailable, sdk.ReasonTimeout, sdk.ReasonStarting:
+		f := fault.New(fault.Upstream, fault.CodeServerUnreachable, "The media server could not be reached: %s", sentence(e.Message))
+		f.Fields = t.at("body.url", fault.FieldRejected, "Nothing usable answered at this URL.")
+		return f
+	case sdk.ReasonRateLimited:
+		return fault.New(fault.Upstream, fault.CodeServerRateLimited, "The media server asks to slow down: %s", sentence(e.Message))
+	default:
+		return fault.New(fault.Upstream, fault.CodeServerError, "The media server failed: %s", sentence(e.Message))
+	}
+}
+
+// blame is an invalid input where the caller typed it, else a failing server.
+func (t target) blame(e *sdk.Error, code string, locations []string) *fault.Error {
+	kind := fault.Upstream
+	if t.typed {
+		kind = fault.Invalid
+	}
+	f := fault.New(kind, code, "%s", sentence(e.Message))
+	for _, location := range locations {
+		f.Fields = append(f.Fields, t.at(location, fault.FieldRejected, sentence(e.Message))...)
+	}
+	return f
+}
+
+func (t target) at(location, code, message string) []fault.Field {
+	if !t.typed {
+		return nil
+	}
+	return []fault.Field{{Location: location, Code: code, Message: message}}
+}
+
+func (t target) secretLocations(e *sdk.Error) []string {
+	var out []string
+	for _, p := range e.Fields {
+		out = append(out, "body."+p.Field)
+	}
+	if len(out) == 0 {
+		for _, name := range t.secrets {
+			out = append(out, "body.secrets."+name)
+		}
+	}
+	return out
+}
+
+// sentence makes a cause in words readable on its own.
+func sentence(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return "It gave no reason."
+	}
+	if last := s[len(s)-1]; last != '.' && last != '!' && last != '?' {
+		s += "."
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// healthOf gives the state that an error leaves a stored server in.
+func healthOf(err error) (HealthState, *fault.Error) {
+	f := fault.As(err)
+	if f == nil {
+		return HealthUnknown, nil
+	}
+	switch f.Code {
+	case fault.CodeServerUnreachable, fault.CodeServerError, fault.CodeServerRateLimited:
+		return HealthUnreachable, f
+	case fault.CodeServerCredentialsRejected, fault.CodeServerNotAdmin:
+		return HealthUnauthorized, f
+	case fault.CodeServerIdentityChanged, fault.CodeServerWrongProduct:
+		return HealthWrongServer, f
+	case fault.CodePluginUnavailable, fault.CodeUnknownServerType:
+		return HealthPluginUnavailable, f
+	case fault.CodeInvalidInput, fault.CodeServerVersionUnsupported:
+		return HealthSettingsInvalid, f
+	default:
+		return HealthUnknown, f
+	}
+}
+
+// unknownType turns the registry's error into one at body.server_type. The text
+// of the cause lists the known types (R4.4).
+func unknownType(err error) error {
+	msg := sentence(fmt.Sprint(err))
+	f := fault.InvalidInput(fault.Field{Location: "body.server_type", Code: fault.FieldUnknown, Message: msg})
+	f.Code = fault.CodeUnknownServerType
+	return f.Wrap(err)
+}
