@@ -190,17 +190,29 @@ func parseRefusal(body []byte) *refused {
 
 // unreached is the failure of an exchange that brought no whole answer.
 func unreached(r request, err error) error {
-	out := sdk.Errorf(sdk.ReasonUnavailable, "%s could not be reached: %s", r.at, reachWords(r.at, err))
-	if errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
-		out = sdk.Errorf(sdk.ReasonTimeout, "%s did not answer %s in time", r.at, r.name())
+	reason := sdk.ReasonUnavailable
+	if inner, ok := errors.AsType[*sdk.Error](err); ok {
+		reason = inner.Kind()
+	} else if timedOut(err) {
+		reason = sdk.ReasonTimeout
 	}
-	out.Err = err
+	var out *sdk.Error
+	switch reason {
+	case sdk.ReasonTimeout:
+		out = sdk.Errorf(reason, "%s did not answer %s in time", r.at, r.name())
+	case sdk.ReasonServerError:
+		out = sdk.Errorf(reason, "the answer of %s to %s is too large", r.at, r.name())
+		out.Retryable = false
+	default:
+		out = sdk.Errorf(sdk.ReasonUnavailable, "%s could not be reached: %s", r.at, reachWords(r.at, err))
+	}
+	out.Source, out.Err = sdk.SourceUpstream, err
 	return out
 }
 
-func isTimeout(err error) bool {
+func timedOut(err error) bool {
 	t, ok := errors.AsType[net.Error](err)
-	return ok && t.Timeout()
+	return ok && t.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
 // reachWords tells the usual causes apart without the text of the error, which
