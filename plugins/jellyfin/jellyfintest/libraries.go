@@ -9,23 +9,23 @@ import (
 // Library is a collection of media. There are no media in it.
 type Library struct {
 	// ID is 32 hex digits; AddLibrary makes one up when it is empty.
-	ID string
+	ID string `json:"id"`
 	// Name is unique; the server appends digits to one that is taken.
-	Name string
+	Name string `json:"name"`
 	// Type is movies, tvshows, music, musicvideos, homevideos, boxsets, books
 	// or empty, which means mixed.
-	Type string
+	Type string `json:"type"`
 	// Paths are the folders on the server's disk.
-	Paths []string
+	Paths []string `json:"paths"`
 	// Unscanned libraries have no ItemId yet.
-	Unscanned bool
+	Unscanned bool `json:"unscanned"`
 	// Disabled libraries are missing from MediaFolders from 10.9 on.
-	Disabled bool
+	Disabled bool `json:"disabled"`
 	// Hidden ones are what isHidden filters by.
-	Hidden bool
+	Hidden bool `json:"hidden"`
 	// ViewOnly marks what MediaFolders has and VirtualFolders lacks:
 	// playlists, live TV.
-	ViewOnly bool
+	ViewOnly bool `json:"view_only"`
 }
 
 var collectionTypes = []string{"movies", "tvshows", "music", "musicvideos", "homevideos", "boxsets", "books", "mixed"}

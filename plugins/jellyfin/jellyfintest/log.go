@@ -11,22 +11,23 @@ import (
 // Request is what is kept of a request: enough to count and to check, and
 // nothing secret.
 type Request struct {
-	Time   time.Time
-	Method string
+	Time   time.Time `json:"time"`
+	Method string    `json:"method"`
 	// Path is as sent, without the base path; a key in it is starred out.
-	Path string
+	Path string `json:"path"`
 	// Route is the verb and path that it matched, such as
 	// "POST /Users/{userId}/Policy"; empty when none did.
-	Route string
+	Route string `json:"route"`
 	// Query names the query parameters, sorted. No values.
-	Query []string
+	Query []string `json:"query"`
 	// Headers names the headers, sorted. No values.
-	Headers []string
+	Headers []string `json:"headers"`
 	// Status is what was answered; 0 when the connection was cut before.
-	Status int
+	Status int `json:"status"`
 	// RequestBytes and ResponseBytes count the bodies, as they went over the
 	// wire.
-	RequestBytes, ResponseBytes int64
+	RequestBytes  int64 `json:"request_bytes"`
+	ResponseBytes int64 `json:"response_bytes"`
 }
 
 // logSize is how many requests are kept; older ones are only counted.

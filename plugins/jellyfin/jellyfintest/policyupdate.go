@@ -59,11 +59,7 @@ func updatePolicy(c *call) reply {
 
 func (c *call) storePolicy(e *entry, current *user, posted postedPolicy) reply {
 	policy := posted.Policy
-	for i := range policy.AccessSchedules { // ids of the input are ignored
-		c.st.schedules++
-		policy.AccessSchedules[i].ID = c.st.schedules
-		policy.AccessSchedules[i].UserID = current.id
-	}
+	c.st.number(&policy, current.id)
 	next := *current
 	next.policy = &policy
 
@@ -83,6 +79,14 @@ func (c *call) storePolicy(e *entry, current *user, posted postedPolicy) reply {
 		}
 	}
 	return empty(http.StatusNoContent)
+}
+
+// number gives a policy's schedules their ids; those of the input are ignored.
+func (st *state) number(y *Policy, userID string) {
+	for i := range y.AccessSchedules {
+		st.schedules++
+		y.AccessSchedules[i].ID, y.AccessSchedules[i].UserID = st.schedules, userID
+	}
 }
 
 // revert is an old policy that is about to come back: another request had read

@@ -10,20 +10,20 @@ import (
 
 // User is an account as the server has it, for a test to look at.
 type User struct {
-	ID            string
-	Name          string
-	HasPassword   bool
-	Policy        Policy
-	Configuration Configuration
+	ID            string        `json:"id"`
+	Name          string        `json:"name"`
+	HasPassword   bool          `json:"has_password"`
+	Policy        Policy        `json:"policy"`
+	Configuration Configuration `json:"configuration"`
 	// LastLogin and LastActivity are zero when there was none.
-	LastLogin    time.Time
-	LastActivity time.Time
+	LastLogin    time.Time `json:"last_login,omitzero"`
+	LastActivity time.Time `json:"last_activity,omitzero"`
 	// Tokens is how many devices are signed in.
-	Tokens int
+	Tokens int `json:"tokens"`
 	// HasAvatar says whether there is a picture.
-	HasAvatar bool
+	HasAvatar bool `json:"has_avatar"`
 	// Ghost says that the user lost a name race and is in memory only.
-	Ghost bool
+	Ghost bool `json:"ghost"`
 }
 
 // ErrNotFound says that there is no such user, library or session.
@@ -34,15 +34,13 @@ var ErrNotFound = errors.New("jellyfintest: not found")
 // can be there; it panics if the name is taken.
 func (s *Server) AddUser(name, password string, edit ...func(*Policy)) string {
 	u := s.withPassword(s.newUser(name), password)
-	if len(edit) > 0 {
-		policy := u.policy.clone()
-		for _, fn := range edit {
-			fn(&policy)
-		}
-		u.policy = &policy
+	policy := u.policy // new, so nobody else's
+	for _, fn := range edit {
+		fn(policy)
 	}
 	s.lock()
 	defer s.mu.Unlock()
+	s.state.number(policy, u.id)
 	if s.state.conflicts(name, nil) {
 		panic(fmt.Sprintf("jellyfintest: user name %q is taken", name))
 	}
@@ -125,6 +123,7 @@ func (s *Server) SetPolicy(idOrName string, edit func(*Policy)) error {
 	return s.edit(idOrName, func(u *user) {
 		policy := u.policy.clone()
 		edit(&policy)
+		s.state.number(&policy, u.id)
 		u.policy = &policy
 	})
 }
@@ -323,19 +322,22 @@ func (s *Server) PendingPIN(idOrName string) (string, bool) {
 // Session is what a device is doing.
 type Session struct {
 	// ID is made by AddSession.
-	ID string
+	ID string `json:"id"`
 	// User is an id or a name; empty for a session of nobody.
-	User string
+	User string `json:"user"`
 	// Client, Device, DeviceID and Version describe the app.
-	Client, Device, DeviceID, Version string
+	Client   string `json:"client"`
+	Device   string `json:"device"`
+	DeviceID string `json:"device_id"`
+	Version  string `json:"version"`
 	// LastActivity is now when it is zero.
-	LastActivity time.Time
+	LastActivity time.Time `json:"last_activity,omitzero"`
 	// Playing is a title; empty when nothing plays.
-	Playing string
+	Playing string `json:"playing"`
 	// Messages are the texts that were sent to it, and Stops how often it was
 	// told to stop.
-	Messages []string
-	Stops    int
+	Messages []string `json:"messages"`
+	Stops    int      `json:"stops"`
 }
 
 // AddSession makes a session without a token and gives its id.
