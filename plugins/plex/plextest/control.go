@@ -20,7 +20,7 @@ func (f *Fake) ControlHandler() http.Handler {
 	on := func(pattern string, h controlHandler) { mux.Handle(pattern, h) }
 
 	on("GET /_fake/{$}", f.ctlOverview)
-	on("POST /_fake/reset", func(*controlCall) (any, error) { f.Reset(); return nil, nil })
+	on("POST /_fake/reset", func(*controlCall) (any, error) { return nil, f.Reset() })
 	on("POST /_fake/advance", f.ctlAdvance)
 	on("GET /_fake/switches", func(*controlCall) (any, error) { return f.Switches(), nil })
 	on("PATCH /_fake/switches", f.ctlSwitches)

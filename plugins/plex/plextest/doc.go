@@ -17,6 +17,26 @@
 // default is the reading that makes a careless client fail. A [Fault] breaks
 // single requests: gone, rate limited, dropped after the commit, hanging.
 //
+// Plex's own troubles by the names that people give them, and what to use:
+//
+//	an endpoint is gone          FaultGone; for the known candidates V2CreateGone,
+//	                             V1RequestedGone and V1RequestsGone (v1 invites),
+//	                             V2ShareDelete, V2FriendDelete
+//	rate limit                   FaultRateLimit, with or without RetryAfter
+//	plex.tv is down, times out   FaultDown, FaultDropRequest, FaultHang
+//	committed, answer lost       FaultDropResponse, FaultHangResponse, FaultTruncate
+//	an edge answers in HTML      FaultHTML
+//	short list of libraries      PartialSections; Section.Hidden for a new library
+//	removed people linger        UsersLag
+//	invites arrive late          InviteDelay, with Advance
+//	cancelled invites leave rows OrphanRow
+//	no Plex Pass                 NoPlexPass, RefuseWithoutPass
+//	the token was rotated        Fake.Rotate, Fake.SignOutEverywhere
+//	the token expired            JWTExpired, or Fake.JWT and Advance
+//	another server answers       Server.SetIdentity
+//	the server lags behind       ServerSpec.Lag
+//	the n-th request only        Fault.From and Fault.Times
+//
 // Time stands still until [Fake.Advance] moves it, unless [Config.RealTime]
 // is set; ids and tokens come from a seeded generator, so that two runs with
 // the same calls see the same bytes.

@@ -40,8 +40,11 @@ type Fake struct {
 	faults    []*liveFault
 	lastFault int
 	requests  []Request
-	listeners []*listener
 	started   bool
+	listeners []*listener
+	// ownListeners counts those of the cloud and the control API, which come
+	// first; the others are media servers'.
+	ownListeners int
 
 	cloudURL, controlURL string
 	cloudMux             *http.ServeMux
@@ -126,6 +129,7 @@ func (f *Fake) Start() error {
 			return err
 		}
 	}
+	f.ownListeners = len(f.listeners)
 	for _, s := range f.servers {
 		if s.url, err = f.listen(s.spec.Addr, s.Handler()); err != nil {
 			return err
@@ -163,6 +167,10 @@ func (f *Fake) Close() error {
 	listeners := f.listeners
 	f.listeners = nil
 	f.mu.Unlock()
+	return closeAll(listeners)
+}
+
+func closeAll(listeners []*listener) error {
 	var errs []error
 	for _, li := range listeners {
 		errs = append(errs, li.server.Close())
@@ -175,14 +183,20 @@ func (f *Fake) Close() error {
 }
 
 // Reset forgets accounts, servers, faults, switches and the request log, and
-// starts the clock and the generator over. Listeners of the cloud and the
-// control API stay; a media server that was forgotten answers 404 from now on.
-func (f *Fake) Reset() {
+// starts the clock and the generator over. The cloud and the control API stay
+// where they are; the ports of the media servers close.
+func (f *Fake) Reset() error {
 	f.ClearFaults()
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.state = newState(f.config)
 	f.requests = nil
+	var orphaned []*listener
+	if len(f.listeners) > f.ownListeners {
+		orphaned = f.listeners[f.ownListeners:]
+		f.listeners = f.listeners[:f.ownListeners:f.ownListeners]
+	}
+	f.mu.Unlock()
+	return closeAll(orphaned)
 }
 
 // CloudURL is the base URL of the cloud, for plex.tv and clients.plex.tv alike.

@@ -168,7 +168,7 @@ func TestFaultBody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if res.StatusCode != 200 { // headers and a half are here, the rest is not
+	if res.StatusCode != http.StatusOK { // headers and a half are here, the rest is not
 		t.Fatalf("status %d", res.StatusCode)
 	}
 	w.f.Release(id)
@@ -206,10 +206,25 @@ func TestFaultMatching(t *testing.T) {
 	if len(w.f.Faults()) != 1 {
 		t.Error("faults are not listed")
 	}
-	w.f.Reset()
-	if len(w.f.Faults()) != 0 || len(w.f.Accounts()) != 0 {
+}
+
+func TestReset(t *testing.T) {
+	w := newWorld(t)
+	w.f.AddFault(plextest.Fault{Kind: plextest.FaultDown})
+	w.f.Advance(time.Hour)
+	old := w.home.URL()
+	if err := w.f.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.f.Faults())+len(w.f.Accounts())+len(w.f.Servers())+len(w.f.Requests()) != 0 || w.f.Now().Hour() != 12 {
 		t.Error("Reset left something")
 	}
+	if _, err := w.try("GET", old+"/identity", nil); err == nil {
+		t.Error("a forgotten media server answers")
+	}
+	w.get("/api/v2/user").is(401)
+	again := w.f.MustAddServer(plextest.ServerSpec{Owner: w.f.MustAddAccount(plextest.Account{}).ID})
+	w.do("GET", again.URL()+"/identity", nil).is(200)
 }
 
 func equal(a, b []int) bool {

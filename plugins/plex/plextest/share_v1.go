@@ -143,9 +143,10 @@ func (c *call) updateShareV1() reply {
 		if !valid {
 			return response(http.StatusBadRequest, "Invalid library sections")
 		}
-		if err := c.f.setSections(s, ids); err != nil {
+		if err := c.f.checkSections(s, ids); err != nil {
 			return c.refuseV1(err, "")
 		}
+		c.f.setSections(s, ids)
 	}
 	return c.f.rowsV1(s.server, s)
 }

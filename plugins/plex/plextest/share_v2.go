@@ -117,16 +117,20 @@ func (c *call) updateShareV2() reply {
 		return notFoundV2()
 	}
 	ids, valid := c.fields.numbers("librarySectionIds")
-	if !valid || !s.server.hasSections(ids) {
+	if !valid {
 		return notFoundV2()
+	}
+	libraries := c.fields.has("librarySectionIds")
+	if libraries {
+		if err := c.f.checkSections(s, ids); err != nil {
+			return c.refuseV2(err)
+		}
 	}
 	if c.fields.has("settings") && !c.f.storeSettings(c.who, s.InvitedID, s.InvitedEmail, readSettings(c.fields.sub("settings"))) {
 		return needsPassV2()
 	}
-	if c.fields.has("librarySectionIds") {
-		if err := c.f.setSections(s, ids); err != nil {
-			return c.refuseV2(err)
-		}
+	if libraries {
+		c.f.setSections(s, ids)
 	}
 	return ok(c.f.shareElement(s, true))
 }

@@ -118,28 +118,25 @@ func (f *Fake) accept(s *share) {
 	f.tellServer(s)
 }
 
+// checkSections says whether an update to these libraries is possible.
+func (f *Fake) checkSections(s *share, ids []int64) error {
+	switch {
+	case !s.server.hasSections(ids):
+		return errSection
+	case len(ids) == 0 && f.switches.EmptyUpdate == "refuse":
+		return errRefused
+	}
+	return nil
+}
+
 // setSections replaces the libraries of a share. A pending invite keeps those
 // that it was sent with, whatever is written.
-func (f *Fake) setSections(s *share, ids []int64) error {
-	if !s.server.hasSections(ids) {
-		return errSection
-	}
-	all := false
-	if len(ids) == 0 {
-		switch f.switches.EmptyUpdate {
-		case "none":
-		case "refuse":
-			return errRefused
-		default:
-			all = true
-		}
-	}
+func (f *Fake) setSections(s *share, ids []int64) {
 	if s.State != ShareAccepted {
-		return nil
+		return
 	}
-	s.Sections, s.AllLibraries = slices.Clone(ids), all
+	s.Sections, s.AllLibraries = slices.Clone(ids), len(ids) == 0 && f.switches.EmptyUpdate != "none"
 	f.tellServer(s)
-	return nil
 }
 
 // unshare takes a share back; the friendship stays.
