@@ -1,9 +1,12 @@
 package hosttest
 
 import (
+	"database/sql"
 	"fmt"
 	"strings"
 	"testing"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/zondarr/zondarr/ent/db/migrate"
 	"github.com/zondarr/zondarr/host/internal/database"
@@ -24,21 +27,77 @@ func Dump(tb testing.TB, d *database.DB) map[string][]string {
 		if err != nil {
 			tb.Fatalf("dump %s: %v", table.Name, err)
 		}
-		for rows.Next() {
-			values := make([]any, len(columns))
-			into := make([]any, len(columns))
-			for i := range values {
-				into[i] = &values[i]
-			}
-			if err := rows.Scan(into...); err != nil {
-				tb.Fatalf("dump %s: %v", table.Name, err)
-			}
-			dump[table.Name] = append(dump[table.Name], fmt.Sprintf("%q", values))
+		dump[table.Name] = []string{}
+		for _, row := range scanAll(tb, rows) {
+			dump[table.Name] = append(dump[table.Name], fmt.Sprintf("%q", row))
 		}
-		if err := rows.Err(); err != nil {
-			tb.Fatalf("dump %s: %v", table.Name, err)
-		}
-		rows.Close()
 	}
 	return dump
+}
+
+// DumpURL is every value of a database as it is, whatever its version: by table and
+// column, in the order of the first column.
+func DumpURL(tb testing.TB, at string) map[string]map[string][]string {
+	tb.Helper()
+	driver, dsn := "postgres", at
+	tables := "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()"
+	if path, ok := strings.CutPrefix(at, "sqlite://"); ok {
+		driver, dsn = "sqlite", "file:"+path+"?_timezone=UTC"
+		tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+	}
+	handle, err := sql.Open(driver, dsn)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer handle.Close()
+	query := func(text string) *sql.Rows {
+		rows, err := handle.QueryContext(tb.Context(), text)
+		if err != nil {
+			tb.Fatalf("%s: %v", text, err)
+		}
+		return rows
+	}
+	dump := map[string]map[string][]string{}
+	for _, row := range scanAll(tb, query(tables)) {
+		name := fmt.Sprint(row[0])
+		if strings.HasPrefix(name, "goose_") {
+			continue
+		}
+		rows := query(fmt.Sprintf("SELECT * FROM %q ORDER BY 1", name))
+		columns, err := rows.Columns()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		dump[name] = map[string][]string{}
+		for _, row := range scanAll(tb, rows) {
+			for i, c := range columns {
+				dump[name][c] = append(dump[name][c], fmt.Sprintf("%q", row[i]))
+			}
+		}
+	}
+	return dump
+}
+
+func scanAll(tb testing.TB, rows *sql.Rows) [][]any {
+	tb.Helper()
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var all [][]any
+	for rows.Next() {
+		values, into := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
+			tb.Fatal(err)
+		}
+		all = append(all, values)
+	}
+	if err := rows.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	return all
 }
