@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/zondarr/zondarr/plugins/plex/plextest"
 )
@@ -159,5 +158,4 @@ func TestHomeMemberWithNothingSeesAll(t *testing.T) {
 	if got, _ := w.f.Access(w.home.ID(), w.alice.ID); len(got) != 3 {
 		t.Errorf("opens %v", got)
 	}
-	w.f.Advance(time.Second)
 }

@@ -201,6 +201,9 @@ func (f *Fake) AddShare(spec ShareSpec) (Share, error) {
 		id = fmt.Sprint(a.ID)
 	}
 	invited, email, err := f.invitee(owner, id, spec.Invited)
+	if err == nil && invited == nil && spec.Accepted {
+		err = ErrNoAccount
+	}
 	if err != nil {
 		return Share{}, err
 	}
@@ -212,9 +215,6 @@ func (f *Fake) AddShare(spec ShareSpec) (Share, error) {
 		return Share{}, err
 	}
 	if spec.Accepted && s.State == SharePending {
-		if invited == nil {
-			return Share{}, ErrNoAccount
-		}
 		f.accept(s)
 	}
 	return f.snapshot(s), nil
