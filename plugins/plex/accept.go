@@ -5,7 +5,6 @@ import (
 	"encoding/xml"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/zondarr/zondarr/sdk"
@@ -41,13 +40,12 @@ func (c *client) acceptFor(ctx context.Context, as principal, owner account, sh 
 			return nil
 		}
 		id, err := c.findInvite(ctx, as, owner, sh)
-		if goneOrAbsent(err) {
+		switch {
+		case goneOrAbsent(err):
 			return c.acceptV1(ctx, as, owner)
-		}
-		if err != nil || id == "" {
-			if sdk.ReasonOf(err) == sdk.ReasonLinkExpired {
-				return nil
-			}
+		case sdk.ReasonOf(err) == sdk.ReasonLinkExpired:
+			return nil
+		case err != nil, id == "":
 			continue
 		}
 		_, err = c.wire.send(ctx, request{
@@ -92,34 +90,38 @@ func (c *client) findInvite(ctx context.Context, as principal, owner account, sh
 	return found, nil
 }
 
-// acceptV1 is the older way: it accepts what one owner has sent.
+// invitationV1 is an invite in the older list of the invitee.
+type invitationV1 struct {
+	ID      string `xml:"id,attr"`
+	Friend  flag   `xml:"friend,attr"`
+	Server  flag   `xml:"server,attr"`
+	Servers []struct {
+		Name string `xml:"name,attr"`
+	} `xml:"Server"`
+}
+
+// acceptV1 is the older way. It accepts all that one owner has sent, so it is
+// used only if that is this one server; otherwise the person accepts by hand.
 func (c *client) acceptV1(ctx context.Context, as principal, owner account) error {
-	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/invites/requests", as: as})
-	if err != nil {
-		return nil //nolint:nilerr // the invite stays, and the person accepts by hand
-	}
 	var answer struct {
-		XMLName xml.Name `xml:"MediaContainer"`
-		Invites []struct {
-			ID     string `xml:"id,attr"`
-			Friend string `xml:"friend,attr"`
-			Server flag   `xml:"server,attr"`
-		} `xml:"Invite"`
+		XMLName xml.Name       `xml:"MediaContainer"`
+		Invites []invitationV1 `xml:"Invite"`
 	}
-	if out.xml(&answer) != nil {
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/invites/requests", as: as})
+	if err == nil {
+		err = out.xml(&answer)
+	}
+	if err != nil {
+		c.log.WarnContext(ctx, "plex.tv no longer lets an invite be accepted for the invitee, who must do it by hand", "error", err)
 		return nil
 	}
 	for _, inv := range answer.Invites {
-		if inv.ID != string(owner.ID) || !bool(inv.Server) {
+		if inv.ID != string(owner.ID) || !bool(inv.Server) || len(inv.Servers) != 1 {
 			continue
-		}
-		friend := "0"
-		if slices.Contains([]string{"1", "true"}, inv.Friend) {
-			friend = "1"
 		}
 		_, err := c.wire.send(ctx, request{
 			method: http.MethodPut, at: atCloud, path: "/api/invites/requests/{}", args: []string{inv.ID},
-			query: url.Values{"friend": {friend}, "home": {"0"}, "server": {"1"}}, as: as, repeat: true,
+			query: url.Values{"friend": {zeroOne(bool(inv.Friend))}, "home": {"0"}, "server": {"1"}}, as: as, repeat: true,
 		})
 		if declined(err) {
 			return notReady()

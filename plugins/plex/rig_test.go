@@ -25,18 +25,32 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // rig is a Plex with an owner, two servers and some people, and a client of the
 // plugin for the first server. Waiting moves the Plex's clock, so nothing sleeps.
 type rig struct {
-	t       testing.TB
-	fake    *plextest.Fake
-	owner   plextest.Account
-	alice   plextest.Account
-	bob     plextest.Account
-	server  *plextest.Server // Movies, Shows, Music
-	second  *plextest.Server // Films
-	token   string
-	c       *client
-	log     *lockedBuffer
-	errs    []error
-	clients int
+	t      testing.TB
+	fake   *plextest.Fake
+	owner  plextest.Account
+	alice  plextest.Account
+	bob    plextest.Account
+	server *plextest.Server // Movies, Shows, Music
+	second *plextest.Server // Films
+	token  string
+	c      *client
+	log    *lockedBuffer
+	errs   []error
+	// before is called with each request of the client before it is sent.
+	before func(*http.Request)
+}
+
+// RoundTrip lets before see a request.
+func (h hooked) RoundTrip(req *http.Request) (*http.Response, error) {
+	if h.r.before != nil {
+		h.r.before(req)
+	}
+	return h.next.RoundTrip(req)
+}
+
+type hooked struct {
+	r    *rig
+	next http.RoundTripper
 }
 
 type lockedBuffer struct {
@@ -95,7 +109,7 @@ func (r *rig) open(change func(*sdk.OpenRequest)) *client {
 			Settings: map[string]any{"cloud_url": r.fake.CloudURL(), "clients_url": r.fake.CloudURL(), "app_url": r.fake.CloudURL()},
 			Secrets:  map[string]string{"token": r.token},
 		},
-		HTTP: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		HTTP: &http.Client{Transport: hooked{r, transport}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		// Everything the client says is kept and searched for secrets at the end.
 		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -128,6 +142,17 @@ func (r *rig) saw(err error) error {
 		r.errs = append(r.errs, err)
 	}
 	return err
+}
+
+// on runs something once, just before a call is sent.
+func (r *rig) on(method, path string, do func()) {
+	done := false
+	r.before = func(req *http.Request) {
+		if !done && req.Method == method && strings.HasSuffix(req.URL.Path, path) {
+			done = true
+			do()
+		}
+	}
 }
 
 // noSecrets proves that no token, code or invite token is in anything that was
@@ -227,7 +252,7 @@ func (r *rig) mustCreate(a plextest.Account, titles ...string) sdk.User {
 // want fails unless an error has the reason, and shows its words.
 func (r *rig) want(err error, reason sdk.Reason, contains ...string) {
 	r.t.Helper()
-	r.saw(err)
+	_ = r.saw(err)
 	if sdk.ReasonOf(err) != reason {
 		r.t.Fatalf("error is %q (%v), want %q", sdk.ReasonOf(err), err, reason)
 	}

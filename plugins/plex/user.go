@@ -62,12 +62,12 @@ func (c *client) ListUsers(ctx context.Context, _ sdk.ListUsersRequest, yield fu
 	}
 	seen := map[string]bool{string(r.owner.ID): true}
 	for _, each := range r.shares {
-		best, _ := r.share(each.Who.key())
-		if id := best.Who.key(); seen[id] {
+		id := each.Who.key()
+		if seen[id] {
 			continue
-		} else {
-			seen[id] = true
 		}
+		seen[id] = true
+		best, _ := r.share(id)
 		sh, err := c.whole(ctx, best)
 		if err != nil {
 			return err
