@@ -55,7 +55,7 @@ func (s *Service) Create(ctx context.Context, p CreateParams) (Server, error) {
 	if len(problems) > 0 {
 		return Server{}, fault.InvalidInput(problems...)
 	}
-	facts, libraries, err := s.probe(ctx, d, s.unsavedRef(p.Connection), target{plugin: d.Name, typed: true, secrets: secretNames(d)})
+	facts, libraries, err := s.probe(ctx, s.unsavedRef(p.Connection), target{plugin: d.Name, typed: true, secrets: secretNames(d)})
 	if err != nil {
 		return Server{}, err
 	}
@@ -130,7 +130,7 @@ func (s *Service) update(ctx context.Context, id uuid.UUID, p Patch) (Server, er
 		problems = append(problems, conn.check(d)...)
 		next.URL = conn.URL
 		if len(problems) == 0 {
-			if next.Facts, next.ExternalID, err = s.retest(ctx, d, old, conn, p.ConfirmExternalID, t); err != nil {
+			if next.Facts, next.ExternalID, err = s.retest(ctx, old, conn, p.ConfirmExternalID, t); err != nil {
 				return Server{}, err
 			}
 			now := s.Now()
@@ -211,7 +211,7 @@ func (s *Service) merge(old Server, sealed []byte, p Patch) (Server, Connection,
 
 // retest tests a changed connection and compares the media server's own id with
 // the stored one, unless the admin confirmed the new one.
-func (s *Service) retest(ctx context.Context, d sdk.Description, old Server, c Connection, confirm *string, t target) (sdk.ServerFacts, string, error) {
+func (s *Service) retest(ctx context.Context, old Server, c Connection, confirm *string, t target) (sdk.ServerFacts, string, error) {
 	ref := s.unsavedRef(c)
 	ref.ExternalID = old.ExternalID
 	if confirm != nil {
@@ -315,7 +315,7 @@ func (s *Service) connect(ctx context.Context, ref sdk.ServerRef, t target) (sdk
 }
 
 // probe tests a connection and lists the libraries.
-func (s *Service) probe(ctx context.Context, d sdk.Description, ref sdk.ServerRef, t target) (sdk.ServerFacts, []sdk.Library, error) {
+func (s *Service) probe(ctx context.Context, ref sdk.ServerRef, t target) (sdk.ServerFacts, []sdk.Library, error) {
 	facts, err := s.connect(ctx, ref, t)
 	if err != nil {
 		return sdk.ServerFacts{}, nil, err

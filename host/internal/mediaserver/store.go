@@ -207,14 +207,12 @@ func replace(ctx context.Context, tx *db.Tx, s Server, revision int64, sealed []
 }
 
 func setHealth(u *db.MediaServerUpdate, h Health) {
-	u.SetHealthState(mediaserver.HealthState(h.State)).SetHealthSince(h.Since).SetNillableHealthCheckedAt(h.CheckedAt).
-		ClearHealthErrorCode().ClearHealthMessage()
-	if h.ErrorCode != nil {
-		u.SetHealthErrorCode(*h.ErrorCode)
+	u.SetHealthState(mediaserver.HealthState(h.State)).SetHealthSince(h.Since).SetNillableHealthCheckedAt(h.CheckedAt)
+	if h.ErrorCode == nil {
+		u.ClearHealthErrorCode().ClearHealthMessage()
+		return
 	}
-	if h.Message != nil {
-		u.SetHealthMessage(*h.Message)
-	}
+	u.SetHealthErrorCode(*h.ErrorCode).SetNillableHealthMessage(h.Message)
 }
 
 // storeHealth keeps what a call told, unless the server was changed meanwhile.
@@ -328,8 +326,8 @@ func recordRun(ctx context.Context, tx *db.Tx, serverID uuid.UUID, counts map[st
 	}, nil
 }
 
-func (svc *Service) toServer(r *db.MediaServer) (Server, error) {
-	s := Server{
+func (s *Service) toServer(r *db.MediaServer) (Server, error) {
+	out := Server{
 		ID: r.ID, Name: r.Name, ServerType: r.ServerType, URL: r.URL, PublicURL: r.PublicURL, ExternalID: r.ExternalServerID,
 		Settings: r.Settings, Enabled: r.Enabled, Revision: r.Revision,
 		Health: Health{
@@ -339,14 +337,14 @@ func (svc *Service) toServer(r *db.MediaServer) (Server, error) {
 	}
 	// Both columns are written by this package alone; one that does not decode
 	// reads as empty facts, which allow nothing.
-	_ = json.Unmarshal(r.TLS, &s.TLS)
-	_ = json.Unmarshal(r.Facts, &s.Facts)
-	secrets, err := svc.open(r.ID, r.Secrets)
+	_ = json.Unmarshal(r.TLS, &out.TLS)
+	_ = json.Unmarshal(r.Facts, &out.Facts)
+	secrets, err := s.open(r.ID, r.Secrets)
 	if err != nil {
 		return Server{}, err
 	}
-	s.SecretsSet = slices.Sorted(maps.Keys(secrets))
-	return s, nil
+	out.SecretsSet = slices.Sorted(maps.Keys(secrets))
+	return out, nil
 }
 
 // seal gives the column of sealed secrets: one JSON map, bound to its row.

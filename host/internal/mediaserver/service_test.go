@@ -1,0 +1,333 @@
+package mediaserver_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+
+	"github.com/zondarr/zondarr/host/internal/database"
+	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/host/internal/hosttest"
+	"github.com/zondarr/zondarr/host/internal/mediaserver"
+	"github.com/zondarr/zondarr/host/internal/page"
+	"github.com/zondarr/zondarr/host/internal/registry"
+	"github.com/zondarr/zondarr/host/internal/secret"
+	"github.com/zondarr/zondarr/sdk"
+	"github.com/zondarr/zondarr/sdk/sdktest"
+)
+
+type world struct {
+	*mediaserver.Service
+	fake *sdktest.Fake
+	home *sdktest.FakeServer
+}
+
+func newWorld(t testing.TB, db *database.DB) world {
+	t.Helper()
+	fake := sdktest.NewFake()
+	home := fake.AddServer("home")
+	t.Cleanup(home.Close)
+	r := registry.New()
+	if _, err := r.RegisterLocal(fake); err != nil {
+		t.Fatal(err)
+	}
+	box, err := secret.New(strings.Repeat("k", 32), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return world{
+		Service: &mediaserver.Service{DB: db, Registry: r, Box: box, InstallationID: "installation", Now: database.Now},
+		fake:    fake, home: home,
+	}
+}
+
+func (w world) params() mediaserver.CreateParams {
+	return mediaserver.CreateParams{
+		Name: "Living room", Enabled: true, Connection: mediaserver.Connection{
+			ServerType: sdktest.FakeType, URL: w.home.URL() + "/", Secrets: map[string]string{"api_key": sdktest.FakeKey},
+		},
+	}
+}
+
+func (w world) create(t testing.TB) mediaserver.Server {
+	t.Helper()
+	s, err := w.Create(t.Context(), w.params())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func count(t testing.TB, db *database.DB) int {
+	t.Helper()
+	n, err := db.Ent.MediaServer.Query().Count(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestCreateTestsAndReadsLibraries(t *testing.T) { // R6.1, R6.3
+	hosttest.EachDB(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db)
+		s := w.create(t)
+		if s.URL != w.home.URL() || s.ExternalID == "" || s.Health.State != mediaserver.HealthOK || s.LibraryCount != 2 || s.LibrariesSyncedAt == nil {
+			t.Fatalf("created %+v", s)
+		}
+		if !slices.Equal(s.SecretsSet, []string{"api_key"}) {
+			t.Fatalf("secrets set: %v", s.SecretsSet)
+		}
+		row, err := db.Ent.MediaServer.Get(t.Context(), s.ID)
+		if err != nil || strings.Contains(string(row.Secrets), sdktest.FakeKey) {
+			t.Fatalf("the key is stored in clear, or %v", err)
+		}
+		ref, err := w.Ref(t.Context(), s.ID)
+		if err != nil || ref.Secrets["api_key"] != sdktest.FakeKey || ref.ExternalID != s.ExternalID || ref.InstallationID != "installation" {
+			t.Fatalf("Ref = %+v, %v", ref, err)
+		}
+		libs, err := w.Libraries(t.Context(), s.ID)
+		if err != nil || len(libs) != 2 || libs[0].Name != "Films" || libs[1].Name != "Series" {
+			t.Fatalf("Libraries = %+v, %v", libs, err)
+		}
+		if _, err := w.Create(t.Context(), w.params()); fault.CodeOf(err) != fault.CodeServerAlreadyAdded {
+			t.Fatalf("the same server twice: %v", err)
+		}
+	})
+}
+
+func TestFailingConnectionStoresNothing(t *testing.T) { // P10, R6.3
+	db := hosttest.NewDB(t, database.SQLite)
+	reasons := sdk.Reasons()
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t, db)
+		reason := rapid.SampledFrom(reasons).Draw(rt, "reason")
+		op := rapid.SampledFrom([]string{"TestConnection", "ListLibraries"}).Draw(rt, "op")
+		w.home.Fault(op, sdktest.Fault{Err: sdk.Errorf(reason, "as the test wants it")})
+		_, err := w.Create(t.Context(), w.params())
+		f := fault.As(err)
+		if f == nil || f.Kind == fault.Internal {
+			rt.Fatalf("%s answers %s: %v; want a typed error", op, reason, err)
+		}
+		if e, ok := errors.AsType[*sdk.Error](err); !ok || e.Kind() != reason {
+			rt.Fatalf("%s answers %s: the cause is lost in %v", op, reason, err)
+		}
+		if n := count(t, db); n != 0 {
+			rt.Fatalf("%s answers %s: %d servers are stored", op, reason, n)
+		}
+	})
+}
+
+func TestBadInputIsBlamedWhereItStands(t *testing.T) { // R9.2
+	db := hosttest.NewDB(t, database.SQLite)
+	w := newWorld(t, db)
+	for name, tc := range map[string]struct {
+		change   func(*mediaserver.CreateParams)
+		code     string
+		location string
+	}{
+		"NoName":        {func(p *mediaserver.CreateParams) { p.Name = " " }, fault.CodeInvalidInput, "body.name"},
+		"UnknownType":   {func(p *mediaserver.CreateParams) { p.ServerType = "vhs" }, fault.CodeUnknownServerType, "body.server_type"},
+		"NoURL":         {func(p *mediaserver.CreateParams) { p.URL = "home" }, fault.CodeInvalidInput, "body.url"},
+		"OtherScheme":   {func(p *mediaserver.CreateParams) { p.URL = "ftp://home" }, fault.CodeInvalidInput, "body.url"},
+		"UserInfo":      {func(p *mediaserver.CreateParams) { p.URL = "http://me:hunter2@home" }, fault.CodeInvalidInput, "body.url"},
+		"Query":         {func(p *mediaserver.CreateParams) { p.URL = "http://home?api_key=hunter2" }, fault.CodeInvalidInput, "body.url"},
+		"NoSecret":      {func(p *mediaserver.CreateParams) { p.Secrets = nil }, fault.CodeInvalidInput, "body.secrets.api_key"},
+		"UnknownSecret": {func(p *mediaserver.CreateParams) { p.Secrets["token"] = "x" }, fault.CodeInvalidInput, "body.secrets.token"},
+		"SecretInSettings": {func(p *mediaserver.CreateParams) { p.Settings = map[string]any{"api_key": "hunter2"} },
+			fault.CodeInvalidInput, "body.settings.api_key"},
+		"UnknownSetting": {func(p *mediaserver.CreateParams) { p.Settings = map[string]any{"colour": "red"} }, fault.CodeInvalidInput, "body.settings.colour"},
+		"PublicURL":      {func(p *mediaserver.CreateParams) { u := "tv"; p.PublicURL = &u }, fault.CodeInvalidInput, "body.public_url"},
+		"CA":             {func(p *mediaserver.CreateParams) { p.TLS.CAPEM = "nonsense" }, fault.CodeInvalidInput, "body.tls.ca_pem"},
+		"WrongKey": {func(p *mediaserver.CreateParams) { p.Secrets["api_key"] = "another-key-0000" },
+			fault.CodeServerCredentialsRejected, "body.secrets.api_key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := w.params()
+			tc.change(&p)
+			_, err := w.Create(t.Context(), p)
+			f := fault.As(err)
+			if f == nil || f.Kind != fault.Invalid || f.Code != tc.code || !slices.ContainsFunc(f.Fields, func(x fault.Field) bool { return x.Location == tc.location }) {
+				t.Fatalf("got %v with %+v; want %s at %s", err, f, tc.code, tc.location)
+			}
+			for _, field := range f.Fields {
+				if strings.Contains(field.Message, "hunter2") || strings.Contains(f.Message, "hunter2") {
+					t.Error("the error repeats the input")
+				}
+			}
+			if n := count(t, db); n != 0 {
+				t.Fatalf("%d servers are stored", n)
+			}
+		})
+	}
+}
+
+func TestUnknownTypeListsKnown(t *testing.T) { // R4.4, P6
+	w := newWorld(t, hosttest.NewDB(t, database.SQLite))
+	p := w.params()
+	p.ServerType = "vhs"
+	_, err := w.Create(t.Context(), p)
+	if err == nil || !strings.Contains(err.Error(), "vhs") || !strings.Contains(fault.As(err).Fields[0].Message, sdktest.FakeType) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	hosttest.EachDB(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db)
+		s := w.create(t)
+		ctx := t.Context()
+		str := func(v string) *string { return &v }
+
+		calls := w.home.Calls("TestConnection")
+		renamed, err := w.Update(ctx, s.ID, mediaserver.Patch{Name: str("Cellar")})
+		if err != nil || renamed.Name != "Cellar" || renamed.Revision != s.Revision {
+			t.Fatalf("rename: %+v, %v", renamed, err)
+		}
+		if w.home.Calls("TestConnection") != calls {
+			t.Error("a rename tested the connection")
+		}
+
+		url := str("https://tv.example.org/")
+		if got, err := w.Update(ctx, s.ID, mediaserver.Patch{PublicURL: &url}); err != nil || *got.PublicURL != "https://tv.example.org" {
+			t.Fatalf("public URL: %+v, %v", got, err)
+		}
+		var clear *string
+		if got, err := w.Update(ctx, s.ID, mediaserver.Patch{PublicURL: &clear}); err != nil || got.PublicURL != nil {
+			t.Fatalf("public URL cleared: %+v, %v", got, err)
+		}
+
+		_, err = w.Update(ctx, s.ID, mediaserver.Patch{Secrets: map[string]*string{"api_key": str("another-key-0000")}})
+		if f := fault.As(err); f == nil || f.Code != fault.CodeServerCredentialsRejected || f.Kind != fault.Invalid {
+			t.Fatalf("a wrong key: %v", err)
+		}
+		if ref, err := w.Ref(ctx, s.ID); err != nil || ref.Secrets["api_key"] != sdktest.FakeKey || ref.Revision != s.Revision {
+			t.Fatalf("a refused change was stored: %+v, %v", ref, err)
+		}
+
+		w.home.SetKey("the-new-key-0001")
+		got, err := w.Update(ctx, s.ID, mediaserver.Patch{Secrets: map[string]*string{"api_key": str("the-new-key-0001")}})
+		if err != nil || got.Revision != s.Revision+1 {
+			t.Fatalf("a new key: %+v, %v", got, err)
+		}
+		if _, err := w.Update(ctx, uuid.New(), mediaserver.Patch{Name: str("x")}); fault.CodeOf(err) != fault.CodeNotFound {
+			t.Fatalf("a server that is not there: %v", err)
+		}
+	})
+}
+
+func TestAnotherServerBehindTheURL(t *testing.T) {
+	w := newWorld(t, hosttest.NewDB(t, database.SQLite))
+	s := w.create(t)
+	ctx := t.Context()
+	w.home.SetFacts(func(f *sdk.ServerFacts) { f.ExternalID = "another" })
+
+	if _, err := w.SyncLibraries(ctx, s.ID); fault.CodeOf(err) != fault.CodeServerIdentityChanged {
+		t.Fatalf("sync: %v", err)
+	}
+	if got, err := w.Get(ctx, s.ID); err != nil || got.Health.State != mediaserver.HealthWrongServer || got.ExternalID != s.ExternalID {
+		t.Fatalf("after the sync: %+v, %v", got.Health, err)
+	}
+	wrong, right := "a third", "another"
+	if _, err := w.Update(ctx, s.ID, mediaserver.Patch{ConfirmExternalID: &wrong}); fault.CodeOf(err) != fault.CodeServerIdentityChanged {
+		t.Fatalf("a wrong confirmation: %v", err)
+	}
+	got, err := w.Update(ctx, s.ID, mediaserver.Patch{ConfirmExternalID: &right})
+	if err != nil || got.ExternalID != "another" || got.Health.State != mediaserver.HealthOK {
+		t.Fatalf("confirmed: %+v, %v", got, err)
+	}
+}
+
+func TestSyncLibraries(t *testing.T) { // R6.2
+	hosttest.EachDB(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db)
+		s := w.create(t)
+		ctx := t.Context()
+		sync := func(want map[string]int64) {
+			t.Helper()
+			run, err := w.SyncLibraries(ctx, s.ID)
+			if err != nil || run.State != "completed" {
+				t.Fatalf("sync: %+v, %v", run, err)
+			}
+			for k, v := range want {
+				if run.Counts[k] != v {
+					t.Fatalf("counts %v; want %v", run.Counts, want)
+				}
+			}
+		}
+		sync(map[string]int64{"unchanged": 2, "added": 0, "gone": 0})
+		music := w.home.AddLibrary("Music", sdk.LibraryMusic)
+		sync(map[string]int64{"unchanged": 2, "added": 1})
+		w.home.RemoveLibrary(music.ID)
+		sync(map[string]int64{"unchanged": 2, "gone": 1})
+		libs, err := w.Libraries(ctx, s.ID)
+		if err != nil || len(libs) != 3 || libs[2].Name != "Music" || libs[2].MissingSince == nil {
+			t.Fatalf("a library that vanished must stay, marked: %+v, %v", libs, err)
+		}
+		for _, l := range w.home.Libraries() {
+			w.home.RemoveLibrary(l.ID)
+		}
+		sync(map[string]int64{"gone": 0}) // an empty list proves nothing
+		w.home.Fault("ListLibraries", sdktest.Fault{Err: sdk.Errorf(sdk.ReasonUnavailable, "refused")})
+		if _, err := w.SyncLibraries(ctx, s.ID); fault.CodeOf(err) != fault.CodeServerUnreachable {
+			t.Fatalf("unreachable: %v", err)
+		}
+		got, err := w.Get(ctx, s.ID)
+		if err != nil || got.Health.State != mediaserver.HealthUnreachable || got.LibraryCount != 2 {
+			t.Fatalf("after a failed sync: %+v, %v", got.Health, err)
+		}
+	})
+}
+
+func TestListAndDelete(t *testing.T) { // R5.1, R5.2, R2.8
+	hosttest.EachDB(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db)
+		ctx := t.Context()
+		s := w.create(t)
+		attic := w.fake.AddServer("attic")
+		t.Cleanup(attic.Close)
+		p := w.params()
+		p.Name, p.URL, p.Enabled = "Attic", attic.URL(), false
+		if _, err := w.Create(ctx, p); err != nil {
+			t.Fatal(err)
+		}
+		list, err := w.List(ctx, mediaserver.Filter{Query: "living"}, page.Request{Sort: "name"})
+		if err != nil || len(list.Items) != 1 || list.Items[0].LibraryCount != 2 {
+			t.Fatalf("List = %+v, %v", list, err)
+		}
+		enabled, err := w.ListEnabled(ctx)
+		if err != nil || len(enabled) != 1 || enabled[0].ID != s.ID {
+			t.Fatalf("ListEnabled = %+v, %v", enabled, err)
+		}
+		if refs, err := w.Refs(ctx); err != nil || len(refs) != 2 {
+			t.Fatalf("Refs = %v, %v", refs, err)
+		}
+		if err := w.Delete(ctx, s.ID); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Delete(ctx, s.ID); fault.CodeOf(err) != fault.CodeNotFound {
+			t.Fatalf("deleting twice: %v", err)
+		}
+		if n, err := db.Ent.Library.Query().Count(ctx); err != nil || n != 2 {
+			t.Fatalf("%d libraries are left, %v; want those of the other server", n, err)
+		}
+	})
+}
+
+func TestDamagedSecretsAreNotShown(t *testing.T) {
+	db := hosttest.NewDB(t, database.SQLite)
+	w := newWorld(t, db)
+	s := w.create(t)
+	other, err := secret.New(strings.Repeat("x", 32), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Box = other
+	if _, err := w.Ref(context.Background(), s.ID); !errors.Is(err, secret.ErrWrongKey) {
+		t.Fatalf("Ref under another key: %v", err)
+	}
+}
