@@ -35,8 +35,10 @@ func newDriver(d Dialect, write, read *pool) *entDriver {
 
 var _ dialect.Driver = (*entDriver)(nil)
 
+// Dialect is the name by which ent knows it.
 func (d *entDriver) Dialect() string { return string(d.dialect) }
 
+// Close closes the pools.
 func (d *entDriver) Close() error {
 	if d.read == d.write {
 		return d.write.close()
@@ -44,6 +46,7 @@ func (d *entDriver) Close() error {
 	return errors.Join(d.read.close(), d.write.close())
 }
 
+// Tx starts a transaction that writes.
 func (d *entDriver) Tx(ctx context.Context) (dialect.Tx, error) { return d.BeginTx(ctx, nil) }
 
 // BeginTx starts a transaction: on the readers if it says that it only reads.
@@ -75,6 +78,7 @@ func (d *entDriver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.T
 // with RETURNING through Query too.
 type router struct{ d *entDriver }
 
+// ExecContext writes.
 func (r router) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	if ctx.Value(insideTx{}) == r.d {
 		return nil, errInsideTx
@@ -82,6 +86,7 @@ func (r router) ExecContext(ctx context.Context, query string, args ...any) (sql
 	return r.d.write.exec(ctx, query, utc(args))
 }
 
+// QueryContext reads, or writes and returns.
 func (r router) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if ctx.Value(insideTx{}) == r.d {
 		return nil, errInsideTx
@@ -130,14 +135,14 @@ func (p *pool) exec(ctx context.Context, query string, args []any) (sql.Result, 
 
 func (p *pool) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
 	if p.statements == nil {
-		return p.db.QueryContext(ctx, query, args...)
+		return p.db.QueryContext(ctx, query, args...) //nolint:sqlclosecheck // the caller closes its rows
 	}
 	s, err := p.statements.prepare(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	defer p.statements.release(s)
-	rows, err := s.stmt.QueryContext(ctx, args...)
+	rows, err := s.stmt.QueryContext(ctx, args...) //nolint:sqlclosecheck // the caller closes its rows
 	p.forgetStale(query, err)
 	return rows, err
 }
@@ -166,6 +171,7 @@ type transaction struct {
 // maxMissed bounds what one transaction prepares when it is over.
 const maxMissed = 16
 
+// Commit ends the transaction, then prepares what it missed.
 func (t *transaction) Commit() error {
 	if err := t.tx.Commit(); err != nil {
 		return err
@@ -181,24 +187,28 @@ func (t *transaction) Commit() error {
 	return nil
 }
 
+// Rollback ends the transaction without a trace.
 func (t *transaction) Rollback() error { return t.tx.Rollback() }
 
 type txQuerier struct{ t *transaction }
 
+// ExecContext runs inside the transaction.
 func (q txQuerier) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	if s := q.prepared(query); s != nil {
 		defer q.t.statements.release(s)
-		return q.t.tx.StmtContext(ctx, s.stmt).ExecContext(ctx, utc(args)...)
+		// What StmtContext gives ends with the transaction.
+		return q.t.tx.StmtContext(ctx, s.stmt).ExecContext(ctx, utc(args)...) //nolint:sqlclosecheck // see above
 	}
 	return q.t.tx.ExecContext(ctx, query, utc(args)...)
 }
 
+// QueryContext runs inside the transaction.
 func (q txQuerier) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if s := q.prepared(query); s != nil {
 		defer q.t.statements.release(s)
-		return q.t.tx.StmtContext(ctx, s.stmt).QueryContext(ctx, utc(args)...)
+		return q.t.tx.StmtContext(ctx, s.stmt).QueryContext(ctx, utc(args)...) //nolint:sqlclosecheck // the caller closes its rows
 	}
-	return q.t.tx.QueryContext(ctx, query, utc(args)...)
+	return q.t.tx.QueryContext(ctx, query, utc(args)...) //nolint:sqlclosecheck // the caller closes its rows
 }
 
 func (q txQuerier) prepared(query string) *statement {

@@ -67,7 +67,7 @@ func Wrap(op, entity string, err error) error {
 		return err
 	}
 	e := &Error{Op: op, Entity: entity, Err: err}
-	e.kind, e.constraint = classify(err)
+	e.constraint, e.kind = classify(err)
 	return e
 }
 
@@ -82,21 +82,22 @@ func uniqueName(table string, columns []string) string {
 	return table + "(" + strings.Join(columns, ",") + ")"
 }
 
-func classify(err error) (kind error, constraint string) {
+// classify gives the constraint that err is about, if any, and its kind, if known.
+func classify(err error) (constraint string, kind error) {
 	var pqErr *pq.Error
 	var liteErr *sqlite.Error
 	var netErr net.Error
 	switch {
 	case db.IsNotFound(err), errors.Is(err, sql.ErrNoRows):
-		return ErrNotFound, ""
+		return "", ErrNotFound
 	case db.IsValidationError(err):
-		return ErrInvalid, ""
+		return "", ErrInvalid
 	case errors.As(err, &pqErr):
 		return classifyPostgres(pqErr)
 	case errors.As(err, &liteErr):
 		return classifySQLite(liteErr)
 	case errors.Is(err, context.Canceled):
-		return nil, ""
+		return "", nil
 	case errors.Is(err, context.DeadlineExceeded),
 		errors.Is(err, driver.ErrBadConn),
 		errors.Is(err, sql.ErrConnDone),
@@ -105,31 +106,31 @@ func classify(err error) (kind error, constraint string) {
 		// database/sql and lib/pq keep these to themselves.
 		strings.Contains(err.Error(), "sql: database is closed"),
 		strings.HasSuffix(err.Error(), "EOF"):
-		return ErrUnavailable, ""
+		return "", ErrUnavailable
 	}
-	return nil, ""
+	return "", nil
 }
 
-func classifyPostgres(e *pq.Error) (error, string) {
+func classifyPostgres(e *pq.Error) (constraint string, kind error) {
 	switch e.Code {
 	case "23505":
-		return ErrConflict, uniqueIndex(e.Table, e.Constraint)
+		return uniqueIndex(e.Table, e.Constraint), ErrConflict
 	case "23503":
-		return ErrReference, e.Constraint
+		return e.Constraint, ErrReference
 	case "23514":
-		return ErrInvalid, e.Constraint
+		return e.Constraint, ErrInvalid
 	case "23502":
-		return ErrInvalid, e.Table + "." + e.Column
+		return e.Table + "." + e.Column, ErrInvalid
 	case "57014": // the statement timeout, or a cancelled context
-		return ErrUnavailable, ""
+		return "", ErrUnavailable
 	}
 	switch e.Code.Class() {
 	case "08", "53", "57", "58", "40", "28", "3D": // connection, resources, operator, system, rollback, login, no such database
-		return ErrUnavailable, ""
+		return "", ErrUnavailable
 	case "22": // data that the type cannot hold
-		return ErrInvalid, ""
+		return "", ErrInvalid
 	}
-	return nil, ""
+	return "", nil
 }
 
 // uniqueIndex is the columns of a unique index that PostgreSQL gave by name.
@@ -159,22 +160,22 @@ func uniqueIndex(table, index string) string {
 	return index
 }
 
-func classifySQLite(e *sqlite.Error) (error, string) {
+func classifySQLite(e *sqlite.Error) (constraint string, kind error) {
 	switch e.Code() {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
-		return ErrConflict, sqliteUnique(e.Error())
+		return sqliteUnique(e.Error()), ErrConflict
 	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
-		return ErrReference, ""
+		return "", ErrReference
 	case sqlite3.SQLITE_CONSTRAINT_CHECK, sqlite3.SQLITE_CONSTRAINT_NOTNULL:
-		return ErrInvalid, sqliteDetail(e.Error())
+		return sqliteDetail(e.Error()), ErrInvalid
 	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
 		sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOMEM,
 		sqlite3.SQLITE_INTERRUPT:
-		return ErrUnavailable, ""
+		return "", ErrUnavailable
 	}
-	return nil, ""
+	return "", nil
 }
 
 // sqliteDetail is what stands between "… constraint failed: " and the code in

@@ -28,7 +28,7 @@ var kinds = []error{database.ErrNotFound, database.ErrConflict, database.ErrRefe
 func isOnly(t *testing.T, err, kind error) {
 	t.Helper()
 	for _, k := range kinds {
-		if errors.Is(err, k) != (k == kind) {
+		if errors.Is(err, k) != (k == kind) { //nolint:errorlint // the sentinels themselves
 			t.Errorf("errors.Is(%q, %v) is %v", err, k, errors.Is(err, k))
 		}
 	}
@@ -165,7 +165,7 @@ func TestServerGoneIsUnavailable(t *testing.T) {
 		stop()
 		t.Fatal(err)
 	}
-	defer d.Close()
+	defer closed(t, d)
 	if err := d.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -216,4 +216,11 @@ func newServer(t *testing.T, d *database.DB, name string) *db.MediaServer {
 	t.Helper()
 	return d.Ent.MediaServer.Create().SetName(name).SetServerType("jellyfin").SetURL("http://" + name).
 		SetExternalServerID(name).SaveX(t.Context())
+}
+
+func closed(t *testing.T, d *database.DB) {
+	t.Helper()
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
 }

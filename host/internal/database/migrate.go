@@ -69,12 +69,7 @@ func MigrationStatus(ctx context.Context, opts Options) ([]Migration, error) {
 		all[m.Version] = m
 	}
 	if _, err := os.Stat(at.path); at.dialect == Postgres || err == nil {
-		m, err := openMigrator(at)
-		if err != nil {
-			return nil, err
-		}
-		defer m.handle.Close()
-		applied, err := m.applied(ctx)
+		applied, err := migrating(at, func(m *migrator) (map[int64]time.Time, error) { return m.applied(ctx) })
 		if err != nil {
 			return nil, explain(Wrap("read", "migrations", err))
 		}
@@ -108,21 +103,11 @@ func migrateAlone(opts Options, migrate func(location) ([]Migration, error)) (_ 
 
 // migrateUp is MigrateUp for one who holds the file.
 func migrateUp(ctx context.Context, at location) ([]Migration, error) {
-	m, err := openMigrator(at)
-	if err != nil {
-		return nil, err
-	}
-	defer m.handle.Close()
-	return m.up(ctx)
+	return migrating(at, func(m *migrator) ([]Migration, error) { return m.up(ctx) })
 }
 
 func migrateDown(ctx context.Context, at location, steps int) ([]Migration, error) {
-	m, err := openMigrator(at)
-	if err != nil {
-		return nil, err
-	}
-	defer m.handle.Close()
-	return m.down(ctx, steps)
+	return migrating(at, func(m *migrator) ([]Migration, error) { return m.down(ctx, steps) })
 }
 
 // besidePatience is how long a command waits for another process that is migrating.
@@ -170,12 +155,7 @@ func versions(ctx context.Context, at location) (have, newest int64, err error) 
 	if _, err := os.Stat(at.path); errors.Is(err, fs.ErrNotExist) {
 		return 0, newest, nil
 	}
-	m, err := openMigrator(at)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer m.handle.Close()
-	have, err = m.version(ctx)
+	have, err = migrating(at, func(m *migrator) (int64, error) { return m.version(ctx) })
 	return have, newest, err
 }
 
@@ -184,6 +164,17 @@ func versions(ctx context.Context, at location) (have, newest int64, err error) 
 type migrator struct {
 	at     location
 	handle *sql.DB
+}
+
+// migrating gives a migrator to fn and closes it.
+func migrating[T any](at location, fn func(*migrator) (T, error)) (T, error) {
+	m, err := openMigrator(at)
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	v, err := fn(m)
+	return v, errors.Join(err, m.handle.Close())
 }
 
 func openMigrator(at location) (*migrator, error) {
@@ -313,15 +304,18 @@ func (m *migrator) version(ctx context.Context) (int64, error) {
 
 // applied is the migrations that the database has taken, and when. It changes nothing.
 func (m *migrator) applied(ctx context.Context) (map[int64]time.Time, error) {
-	exists := "SELECT count(*) FROM sqlite_master WHERE name = '" + goose.DefaultTablename + "'"
+	const inPostgres = "SELECT count(to_regclass('" + goose.DefaultTablename + "'))"
+	const inSQLite = "SELECT count(*) FROM sqlite_master WHERE name = '" + goose.DefaultTablename + "'"
+	const list = "SELECT version_id, tstamp FROM " + goose.DefaultTablename + " WHERE is_applied AND version_id > 0"
+	exists := inSQLite
 	if m.at.dialect == Postgres {
-		exists = "SELECT count(to_regclass('" + goose.DefaultTablename + "'))"
+		exists = inPostgres
 	}
 	var n int
 	if err := m.handle.QueryRowContext(ctx, exists).Scan(&n); err != nil || n == 0 {
 		return nil, err
 	}
-	rows, err := m.handle.QueryContext(ctx, "SELECT version_id, tstamp FROM "+goose.DefaultTablename+" WHERE is_applied AND version_id > 0")
+	rows, err := m.handle.QueryContext(ctx, list)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func TestSQLiteIsSetUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
+	defer closed(t, d)
 	for file, mode := range map[string]fs.FileMode{"": 0o700 | fs.ModeDir, "zondarr.db": 0o600, "zondarr.db-wal": 0o600, "zondarr.db.lock": 0o600} {
 		info, err := os.Stat(filepath.Join(folder, file))
 		if err != nil {
@@ -239,7 +239,7 @@ func TestBesideAnOlderHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer host.Close()
+	defer closed(t, host)
 	ctx, cancel := context.WithTimeout(t.Context(), 1e9)
 	defer cancel()
 	var e *database.VersionError

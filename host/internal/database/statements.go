@@ -60,7 +60,7 @@ func (c *statements) prepare(ctx context.Context, text string) (*statement, erro
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.byKey[text]; ok { // another caller was faster
-		stmt.Close()
+		_ = stmt.Close() //nolint:sqlclosecheck // only this one is not kept
 		s := e.Value.(*statement)
 		s.users++
 		return s, nil
@@ -78,7 +78,7 @@ func (c *statements) release(s *statement) {
 	defer c.mu.Unlock()
 	s.users--
 	if s.users == 0 && !s.cached {
-		s.stmt.Close()
+		_ = s.stmt.Close()
 	}
 }
 
@@ -97,7 +97,7 @@ func (c *statements) evict(e *list.Element) {
 	delete(c.byKey, s.text)
 	s.cached = false
 	if s.users == 0 {
-		s.stmt.Close()
+		_ = s.stmt.Close() // what fails to close is gone with its connection
 	}
 }
 

@@ -89,29 +89,33 @@ func migratedURL(tb testing.TB) string {
 // The one server of this test process, and the template on it, are made when the first
 // test needs them. They are state of the process because the server is.
 var (
-	startOnce = sync.OnceValues(func() (string, error) {
+	startOnce = sync.OnceValues(func() (testServer, error) {
 		if external := os.Getenv("ZONDARR_TEST_POSTGRES_URL"); external != "" {
-			return external, nil
+			return testServer{url: external}, nil
 		}
-		// The private server ends with the process, whose end of a pipe stopServer holds.
 		at, stop, err := StartPostgres(context.Background())
-		stopServer = stop
-		return at, err
+		return testServer{at, stop}, err
 	})
-	stopServer   func()
 	templateMu   sync.Mutex
 	templateDone string
 )
+
+// testServer is the server of this process. It is never stopped: it ends with the
+// process, when the pipe that stop holds open is closed.
+type testServer struct {
+	url  string
+	stop func()
+}
 
 // Server is the URL of a PostgreSQL server whose user may create databases; URL and
 // NewDB make theirs on it.
 func Server(tb testing.TB) string {
 	tb.Helper()
-	at, err := startOnce()
+	s, err := startOnce()
 	if err != nil {
 		tb.Fatalf("start PostgreSQL: %v", err)
 	}
-	return at
+	return s.url
 }
 
 // templateOf is the name of the migrated database on the server. Its name carries the
@@ -141,12 +145,12 @@ func templateOf(at string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer admin.Close()
+	defer func() { _ = admin.Close() }()
 	conn, err := admin.Conn(ctx)
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	// Another test process may be making the same template on this server.
 	const lockID = 7_303_014
 	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", lockID); err != nil {

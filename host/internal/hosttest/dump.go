@@ -49,21 +49,21 @@ func DumpURL(tb testing.TB, at string) map[string]map[string][]string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer handle.Close()
-	query := func(text string) *sql.Rows {
-		rows, err := handle.QueryContext(tb.Context(), text)
-		if err != nil {
-			tb.Fatalf("%s: %v", text, err)
-		}
-		return rows
-	}
+	defer func() { _ = handle.Close() }()
 	dump := map[string]map[string][]string{}
-	for _, row := range scanAll(tb, query(tables)) {
+	names, err := handle.QueryContext(tb.Context(), tables)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, row := range scanAll(tb, names) {
 		name := fmt.Sprint(row[0])
 		if strings.HasPrefix(name, "goose_") {
 			continue
 		}
-		rows := query(fmt.Sprintf("SELECT * FROM %q ORDER BY 1", name))
+		rows, err := handle.QueryContext(tb.Context(), fmt.Sprintf("SELECT * FROM %q ORDER BY 1", name))
+		if err != nil {
+			tb.Fatalf("dump %s: %v", name, err)
+		}
 		columns, err := rows.Columns()
 		if err != nil {
 			tb.Fatal(err)

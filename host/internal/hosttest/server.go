@@ -68,7 +68,6 @@ func StartPostgres(ctx context.Context) (serverURL string, stop func(), err erro
 		return "", nil, err
 	}
 	// Not bound to ctx: the supervisor ends by its pipe, or it could not clean up.
-	//nolint:noctx // see above
 	server := exec.Command("/bin/sh", "-c", supervise, "sh", filepath.Join(bin, "postgres"), dir)
 	server.Dir, server.Env, server.SysProcAttr, server.Stdin = dir, env, attr, stdin
 	if err := server.Start(); err != nil {
@@ -98,7 +97,7 @@ func awaitPostgres(ctx context.Context, serverURL string) error {
 	if err != nil {
 		return err
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	for {
 		err := server.PingContext(ctx)
 		if err == nil {

@@ -26,8 +26,9 @@ func main() {
 	root := flag.String("dir", "migrations", "the folder that holds sqlite/ and postgres/")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, *root, *name); err != nil {
+	err := run(ctx, *root, *name)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mkmigrate:", err)
 		os.Exit(1)
 	}

@@ -60,7 +60,7 @@ func (d target) migration(ctx context.Context, folder, name string) (string, err
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }()
 	if err := os.CopyFS(work, os.DirFS(folder)); err != nil {
 		return "", err
 	}
@@ -90,7 +90,7 @@ func (d target) plan(ctx context.Context, folder, name string) (*migrate.Plan, e
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }()
 	if err := os.CopyFS(work, os.DirFS(folder)); err != nil {
 		return nil, err
 	}
@@ -105,21 +105,18 @@ func (d target) plan(ctx context.Context, folder, name string) (*migrate.Plan, e
 	if err := migrate.WriteSumFile(dir, sum); err != nil {
 		return nil, err
 	}
-	scratch, err := d.scratch(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer scratch.Close()
 	var planned recorder
-	err = entmigrate.NewSchema(entsql.OpenDB(d.name, scratch)).NamedDiff(ctx, name,
-		schema.WithDir(dir),
-		schema.WithFormatter(&planned),
-		schema.WithMigrationMode(schema.ModeReplay),
-		schema.WithDropColumn(true),
-		schema.WithDropIndex(true),
-		schema.WithErrNoPlan(true),
-		schema.WithIndent(indent),
-	)
+	err = d.onScratch(ctx, func(scratch *sql.DB) error {
+		return entmigrate.NewSchema(entsql.OpenDB(d.name, scratch)).NamedDiff(ctx, name,
+			schema.WithDir(dir),
+			schema.WithFormatter(&planned),
+			schema.WithMigrationMode(schema.ModeReplay),
+			schema.WithDropColumn(true),
+			schema.WithDropIndex(true),
+			schema.WithErrNoPlan(true),
+			schema.WithIndent(indent),
+		)
+	})
 	return planned.plan, err
 }
 
@@ -132,50 +129,63 @@ func (r *recorder) Format(p *migrate.Plan) ([]migrate.File, error) {
 }
 
 // state is the schema that the files in folder make.
-func (d target) state(ctx context.Context, folder string) (*atlas.Schema, error) {
-	scratch, err := d.scratch(ctx)
+func (d target) state(ctx context.Context, folder string) (made *atlas.Schema, err error) {
+	files, err := filepath.Glob(filepath.Join(folder, "*.sql"))
 	if err != nil {
 		return nil, err
 	}
-	defer scratch.Close()
-	if files, err := filepath.Glob(filepath.Join(folder, "*.sql")); err != nil || len(files) > 0 {
+	err = d.onScratch(ctx, func(scratch *sql.DB) error {
+		if len(files) > 0 {
+			p, err := goose.NewProvider(d.goose, scratch, os.DirFS(folder), goose.WithDisableGlobalRegistry(true))
+			if err != nil {
+				return err
+			}
+			if _, err := p.Up(ctx); err != nil {
+				return err
+			}
+		}
+		drv, err := d.atlas(scratch)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		p, err := goose.NewProvider(d.goose, scratch, os.DirFS(folder), goose.WithDisableGlobalRegistry(true))
-		if err != nil {
-			return nil, err
-		}
-		if _, err := p.Up(ctx); err != nil {
-			return nil, err
-		}
-	}
-	drv, err := d.atlas(scratch)
-	if err != nil {
-		return nil, err
-	}
-	return drv.InspectSchema(ctx, "", &atlas.InspectOptions{Exclude: []string{goose.DefaultTablename}})
+		made, err = drv.InspectSchema(ctx, "", &atlas.InspectOptions{Exclude: []string{goose.DefaultTablename}})
+		return err
+	})
+	return made, err
 }
 
-func (d target) between(ctx context.Context, from, to *atlas.Schema, name string) (*migrate.Plan, error) {
+// between plans the way from one schema to another.
+func (d target) between(ctx context.Context, from, to *atlas.Schema, name string) (p *migrate.Plan, err error) {
+	err = d.onScratch(ctx, func(scratch *sql.DB) error {
+		drv, err := d.atlas(scratch)
+		if err != nil {
+			return err
+		}
+		changes, err := drv.SchemaDiff(from, to)
+		if err != nil {
+			return err
+		}
+		// Unqualified names: the schema is what the connection says.
+		unqualified := ""
+		p, err = drv.PlanChanges(ctx, name, changes, func(o *migrate.PlanOptions) {
+			o.SchemaQualifier, o.Indent = &unqualified, indent
+		})
+		return err
+	})
+	return p, err
+}
+
+// onScratch gives an empty database to fn, and removes it.
+func (d target) onScratch(ctx context.Context, fn func(*sql.DB) error) error {
 	scratch, err := d.scratch(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer scratch.Close()
-	drv, err := d.atlas(scratch)
-	if err != nil {
-		return nil, err
+	err = fn(scratch)
+	if closeErr := scratch.Close(); closeErr != nil && err == nil {
+		return closeErr
 	}
-	changes, err := drv.SchemaDiff(from, to)
-	if err != nil {
-		return nil, err
-	}
-	// Unqualified names: the schema is what the connection says.
-	unqualified := ""
-	return drv.PlanChanges(ctx, name, changes, func(o *migrate.PlanOptions) {
-		o.SchemaQualifier, o.Indent = &unqualified, indent
-	})
+	return err
 }
 
 // format is the plans as one file of goose.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"errors"
 	"maps"
 	"os"
@@ -148,17 +149,18 @@ func TestPlannedMigrationLosesNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			scratch, err := target.scratch(t.Context())
-			if err != nil {
+			if err := target.onScratch(t.Context(), func(scratch *sql.DB) error {
+				drv, err := target.atlas(scratch)
+				if err != nil {
+					return err
+				}
+				changes, err := drv.SchemaDiff(before, after)
+				if len(changes) > 0 {
+					t.Errorf("up and down changed the schema: %v", changes)
+				}
+				return err
+			}); err != nil {
 				t.Fatal(err)
-			}
-			defer scratch.Close()
-			drv, err := target.atlas(scratch)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if changes, err := drv.SchemaDiff(before, after); err != nil || len(changes) > 0 {
-				t.Fatalf("up and down changed the schema: %v, %v", changes, err)
 			}
 		})
 	}
@@ -176,7 +178,7 @@ func compare(t *testing.T, opts database.Options, want map[string][]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
+	defer closed(t, d)
 	// The columns of the schema before: what both can hold.
 	for table, rows := range hosttest.Dump(t, d) {
 		if !reflect.DeepEqual(rows, want[table]) {
@@ -184,6 +186,13 @@ func compare(t *testing.T, opts database.Options, want map[string][]string) {
 		}
 	}
 	if err := d.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func closed(t *testing.T, d *database.DB) {
+	t.Helper()
+	if err := d.Close(); err != nil {
 		t.Error(err)
 	}
 }
