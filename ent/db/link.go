@@ -53,6 +53,8 @@ type Link struct {
 	ClaimedBy *uuid.UUID `json:"claimed_by,omitempty"`
 	// ClientAddress holds the value of the "client_address" field.
 	ClientAddress string `json:"client_address,omitempty"`
+	// When somebody last tried to undo the sign-in upstream.
+	AttemptedAt *time.Time `json:"attempted_at,omitempty"`
 	// When the sign-in was undone upstream.
 	EndedAt *time.Time `json:"ended_at,omitempty"`
 	// ErrorCode holds the value of the "error_code" field.
@@ -145,7 +147,7 @@ func (*Link) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullInt64)
 		case link.FieldPublicID, link.FieldCode, link.FieldRealm, link.FieldState, link.FieldAccountID, link.FieldAccountName, link.FieldAccountEmail, link.FieldAuthorizeURL, link.FieldUserCode, link.FieldClientAddress, link.FieldErrorCode, link.FieldErrorMessage, link.FieldErrorDetail:
 			values[i] = new(sql.NullString)
-		case link.FieldExpiresAt, link.FieldEndedAt, link.FieldCreatedAt, link.FieldUpdatedAt:
+		case link.FieldExpiresAt, link.FieldAttemptedAt, link.FieldEndedAt, link.FieldCreatedAt, link.FieldUpdatedAt:
 			values[i] = new(sql.NullTime)
 		case link.FieldID:
 			values[i] = new(uuid.UUID)
@@ -272,6 +274,13 @@ func (_m *Link) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field client_address", values[i])
 			} else if value.Valid {
 				_m.ClientAddress = value.String
+			}
+		case link.FieldAttemptedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field attempted_at", values[i])
+			} else if value.Valid {
+				_m.AttemptedAt = new(time.Time)
+				*_m.AttemptedAt = value.Time
 			}
 		case link.FieldEndedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -435,6 +444,11 @@ func (_m *Link) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("client_address=")
 	builder.WriteString(_m.ClientAddress)
+	builder.WriteString(", ")
+	if v := _m.AttemptedAt; v != nil {
+		builder.WriteString("attempted_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
 	builder.WriteString(", ")
 	if v := _m.EndedAt; v != nil {
 		builder.WriteString("ended_at=")

@@ -212,6 +212,20 @@ func (_c *LinkCreate) SetNillableClientAddress(v *string) *LinkCreate {
 	return _c
 }
 
+// SetAttemptedAt sets the "attempted_at" field.
+func (_c *LinkCreate) SetAttemptedAt(v time.Time) *LinkCreate {
+	_c.mutation.SetAttemptedAt(v)
+	return _c
+}
+
+// SetNillableAttemptedAt sets the "attempted_at" field if the given value is not nil.
+func (_c *LinkCreate) SetNillableAttemptedAt(v *time.Time) *LinkCreate {
+	if v != nil {
+		_c.SetAttemptedAt(*v)
+	}
+	return _c
+}
+
 // SetEndedAt sets the "ended_at" field.
 func (_c *LinkCreate) SetEndedAt(v time.Time) *LinkCreate {
 	_c.mutation.SetEndedAt(v)
@@ -580,6 +594,10 @@ func (_c *LinkCreate) createSpec() (*Link, *sqlgraph.CreateSpec) {
 		_spec.SetField(link.FieldClientAddress, field.TypeString, value)
 		_node.ClientAddress = value
 	}
+	if value, ok := _c.mutation.AttemptedAt(); ok {
+		_spec.SetField(link.FieldAttemptedAt, field.TypeTime, value)
+		_node.AttemptedAt = &value
+	}
 	if value, ok := _c.mutation.EndedAt(); ok {
 		_spec.SetField(link.FieldEndedAt, field.TypeTime, value)
 		_node.EndedAt = &value
@@ -934,6 +952,24 @@ func (u *LinkUpsert) SetClientAddress(v string) *LinkUpsert {
 // UpdateClientAddress sets the "client_address" field to the value that was provided on create.
 func (u *LinkUpsert) UpdateClientAddress() *LinkUpsert {
 	u.SetExcluded(link.FieldClientAddress)
+	return u
+}
+
+// SetAttemptedAt sets the "attempted_at" field.
+func (u *LinkUpsert) SetAttemptedAt(v time.Time) *LinkUpsert {
+	u.Set(link.FieldAttemptedAt, v)
+	return u
+}
+
+// UpdateAttemptedAt sets the "attempted_at" field to the value that was provided on create.
+func (u *LinkUpsert) UpdateAttemptedAt() *LinkUpsert {
+	u.SetExcluded(link.FieldAttemptedAt)
+	return u
+}
+
+// ClearAttemptedAt clears the value of the "attempted_at" field.
+func (u *LinkUpsert) ClearAttemptedAt() *LinkUpsert {
+	u.SetNull(link.FieldAttemptedAt)
 	return u
 }
 
@@ -1335,6 +1371,27 @@ func (u *LinkUpsertOne) SetClientAddress(v string) *LinkUpsertOne {
 func (u *LinkUpsertOne) UpdateClientAddress() *LinkUpsertOne {
 	return u.Update(func(s *LinkUpsert) {
 		s.UpdateClientAddress()
+	})
+}
+
+// SetAttemptedAt sets the "attempted_at" field.
+func (u *LinkUpsertOne) SetAttemptedAt(v time.Time) *LinkUpsertOne {
+	return u.Update(func(s *LinkUpsert) {
+		s.SetAttemptedAt(v)
+	})
+}
+
+// UpdateAttemptedAt sets the "attempted_at" field to the value that was provided on create.
+func (u *LinkUpsertOne) UpdateAttemptedAt() *LinkUpsertOne {
+	return u.Update(func(s *LinkUpsert) {
+		s.UpdateAttemptedAt()
+	})
+}
+
+// ClearAttemptedAt clears the value of the "attempted_at" field.
+func (u *LinkUpsertOne) ClearAttemptedAt() *LinkUpsertOne {
+	return u.Update(func(s *LinkUpsert) {
+		s.ClearAttemptedAt()
 	})
 }
 
@@ -1919,6 +1976,27 @@ func (u *LinkUpsertBulk) SetClientAddress(v string) *LinkUpsertBulk {
 func (u *LinkUpsertBulk) UpdateClientAddress() *LinkUpsertBulk {
 	return u.Update(func(s *LinkUpsert) {
 		s.UpdateClientAddress()
+	})
+}
+
+// SetAttemptedAt sets the "attempted_at" field.
+func (u *LinkUpsertBulk) SetAttemptedAt(v time.Time) *LinkUpsertBulk {
+	return u.Update(func(s *LinkUpsert) {
+		s.SetAttemptedAt(v)
+	})
+}
+
+// UpdateAttemptedAt sets the "attempted_at" field to the value that was provided on create.
+func (u *LinkUpsertBulk) UpdateAttemptedAt() *LinkUpsertBulk {
+	return u.Update(func(s *LinkUpsert) {
+		s.UpdateAttemptedAt()
+	})
+}
+
+// ClearAttemptedAt clears the value of the "attempted_at" field.
+func (u *LinkUpsertBulk) ClearAttemptedAt() *LinkUpsertBulk {
+	return u.Update(func(s *LinkUpsert) {
+		s.ClearAttemptedAt()
 	})
 }
 

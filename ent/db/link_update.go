@@ -263,6 +263,26 @@ func (_u *LinkUpdate) SetNillableClientAddress(v *string) *LinkUpdate {
 	return _u
 }
 
+// SetAttemptedAt sets the "attempted_at" field.
+func (_u *LinkUpdate) SetAttemptedAt(v time.Time) *LinkUpdate {
+	_u.mutation.SetAttemptedAt(v)
+	return _u
+}
+
+// SetNillableAttemptedAt sets the "attempted_at" field if the given value is not nil.
+func (_u *LinkUpdate) SetNillableAttemptedAt(v *time.Time) *LinkUpdate {
+	if v != nil {
+		_u.SetAttemptedAt(*v)
+	}
+	return _u
+}
+
+// ClearAttemptedAt clears the value of the "attempted_at" field.
+func (_u *LinkUpdate) ClearAttemptedAt() *LinkUpdate {
+	_u.mutation.ClearAttemptedAt()
+	return _u
+}
+
 // SetEndedAt sets the "ended_at" field.
 func (_u *LinkUpdate) SetEndedAt(v time.Time) *LinkUpdate {
 	_u.mutation.SetEndedAt(v)
@@ -562,6 +582,12 @@ func (_u *LinkUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.ClientAddress(); ok {
 		_spec.SetField(link.FieldClientAddress, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.AttemptedAt(); ok {
+		_spec.SetField(link.FieldAttemptedAt, field.TypeTime, value)
+	}
+	if _u.mutation.AttemptedAtCleared() {
+		_spec.ClearField(link.FieldAttemptedAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.EndedAt(); ok {
 		_spec.SetField(link.FieldEndedAt, field.TypeTime, value)
@@ -976,6 +1002,26 @@ func (_u *LinkUpdateOne) SetNillableClientAddress(v *string) *LinkUpdateOne {
 	return _u
 }
 
+// SetAttemptedAt sets the "attempted_at" field.
+func (_u *LinkUpdateOne) SetAttemptedAt(v time.Time) *LinkUpdateOne {
+	_u.mutation.SetAttemptedAt(v)
+	return _u
+}
+
+// SetNillableAttemptedAt sets the "attempted_at" field if the given value is not nil.
+func (_u *LinkUpdateOne) SetNillableAttemptedAt(v *time.Time) *LinkUpdateOne {
+	if v != nil {
+		_u.SetAttemptedAt(*v)
+	}
+	return _u
+}
+
+// ClearAttemptedAt clears the value of the "attempted_at" field.
+func (_u *LinkUpdateOne) ClearAttemptedAt() *LinkUpdateOne {
+	_u.mutation.ClearAttemptedAt()
+	return _u
+}
+
 // SetEndedAt sets the "ended_at" field.
 func (_u *LinkUpdateOne) SetEndedAt(v time.Time) *LinkUpdateOne {
 	_u.mutation.SetEndedAt(v)
@@ -1305,6 +1351,12 @@ func (_u *LinkUpdateOne) sqlSave(ctx context.Context) (_node *Link, err error) {
 	}
 	if value, ok := _u.mutation.ClientAddress(); ok {
 		_spec.SetField(link.FieldClientAddress, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.AttemptedAt(); ok {
+		_spec.SetField(link.FieldAttemptedAt, field.TypeTime, value)
+	}
+	if _u.mutation.AttemptedAtCleared() {
+		_spec.ClearField(link.FieldAttemptedAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.EndedAt(); ok {
 		_spec.SetField(link.FieldEndedAt, field.TypeTime, value)

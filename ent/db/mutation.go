@@ -6625,6 +6625,7 @@ type LinkMutation struct {
 	addpoll_after_ms  *int
 	expires_at        *time.Time
 	client_address    *string
+	attempted_at      *time.Time
 	ended_at          *time.Time
 	error_code        *string
 	error_message     *string
@@ -7451,6 +7452,55 @@ func (m *LinkMutation) ResetClientAddress() {
 	m.client_address = nil
 }
 
+// SetAttemptedAt sets the "attempted_at" field.
+func (m *LinkMutation) SetAttemptedAt(t time.Time) {
+	m.attempted_at = &t
+}
+
+// AttemptedAt returns the value of the "attempted_at" field in the mutation.
+func (m *LinkMutation) AttemptedAt() (r time.Time, exists bool) {
+	v := m.attempted_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAttemptedAt returns the old "attempted_at" field's value of the Link entity.
+// If the Link object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LinkMutation) OldAttemptedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAttemptedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAttemptedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAttemptedAt: %w", err)
+	}
+	return oldValue.AttemptedAt, nil
+}
+
+// ClearAttemptedAt clears the value of the "attempted_at" field.
+func (m *LinkMutation) ClearAttemptedAt() {
+	m.attempted_at = nil
+	m.clearedFields[link.FieldAttemptedAt] = struct{}{}
+}
+
+// AttemptedAtCleared returns if the "attempted_at" field was cleared in this mutation.
+func (m *LinkMutation) AttemptedAtCleared() bool {
+	_, ok := m.clearedFields[link.FieldAttemptedAt]
+	return ok
+}
+
+// ResetAttemptedAt resets all changes to the "attempted_at" field.
+func (m *LinkMutation) ResetAttemptedAt() {
+	m.attempted_at = nil
+	delete(m.clearedFields, link.FieldAttemptedAt)
+}
+
 // SetEndedAt sets the "ended_at" field.
 func (m *LinkMutation) SetEndedAt(t time.Time) {
 	m.ended_at = &t
@@ -7937,7 +7987,7 @@ func (m *LinkMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *LinkMutation) Fields() []string {
-	fields := make([]string, 0, 23)
+	fields := make([]string, 0, 24)
 	if m.public_id != nil {
 		fields = append(fields, link.FieldPublicID)
 	}
@@ -7985,6 +8035,9 @@ func (m *LinkMutation) Fields() []string {
 	}
 	if m.client_address != nil {
 		fields = append(fields, link.FieldClientAddress)
+	}
+	if m.attempted_at != nil {
+		fields = append(fields, link.FieldAttemptedAt)
 	}
 	if m.ended_at != nil {
 		fields = append(fields, link.FieldEndedAt)
@@ -8047,6 +8100,8 @@ func (m *LinkMutation) Field(name string) (ent.Value, bool) {
 		return m.ClaimedBy()
 	case link.FieldClientAddress:
 		return m.ClientAddress()
+	case link.FieldAttemptedAt:
+		return m.AttemptedAt()
 	case link.FieldEndedAt:
 		return m.EndedAt()
 	case link.FieldErrorCode:
@@ -8102,6 +8157,8 @@ func (m *LinkMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldClaimedBy(ctx)
 	case link.FieldClientAddress:
 		return m.OldClientAddress(ctx)
+	case link.FieldAttemptedAt:
+		return m.OldAttemptedAt(ctx)
 	case link.FieldEndedAt:
 		return m.OldEndedAt(ctx)
 	case link.FieldErrorCode:
@@ -8237,6 +8294,13 @@ func (m *LinkMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetClientAddress(v)
 		return nil
+	case link.FieldAttemptedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAttemptedAt(v)
+		return nil
 	case link.FieldEndedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -8355,6 +8419,9 @@ func (m *LinkMutation) ClearedFields() []string {
 	if m.FieldCleared(link.FieldClaimedBy) {
 		fields = append(fields, link.FieldClaimedBy)
 	}
+	if m.FieldCleared(link.FieldAttemptedAt) {
+		fields = append(fields, link.FieldAttemptedAt)
+	}
 	if m.FieldCleared(link.FieldEndedAt) {
 		fields = append(fields, link.FieldEndedAt)
 	}
@@ -8404,6 +8471,9 @@ func (m *LinkMutation) ClearField(name string) error {
 		return nil
 	case link.FieldClaimedBy:
 		m.ClearClaimedBy()
+		return nil
+	case link.FieldAttemptedAt:
+		m.ClearAttemptedAt()
 		return nil
 	case link.FieldEndedAt:
 		m.ClearEndedAt()
@@ -8472,6 +8542,9 @@ func (m *LinkMutation) ResetField(name string) error {
 		return nil
 	case link.FieldClientAddress:
 		m.ResetClientAddress()
+		return nil
+	case link.FieldAttemptedAt:
+		m.ResetAttemptedAt()
 		return nil
 	case link.FieldEndedAt:
 		m.ResetEndedAt()

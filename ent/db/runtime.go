@@ -215,15 +215,15 @@ func init() {
 	// link.DefaultClientAddress holds the default value on creation for the client_address field.
 	link.DefaultClientAddress = linkDescClientAddress.Default.(string)
 	// linkDescErrorRetryable is the schema descriptor for error_retryable field.
-	linkDescErrorRetryable := linkFields[21].Descriptor()
+	linkDescErrorRetryable := linkFields[22].Descriptor()
 	// link.DefaultErrorRetryable holds the default value on creation for the error_retryable field.
 	link.DefaultErrorRetryable = linkDescErrorRetryable.Default.(bool)
 	// linkDescCreatedAt is the schema descriptor for created_at field.
-	linkDescCreatedAt := linkFields[22].Descriptor()
+	linkDescCreatedAt := linkFields[23].Descriptor()
 	// link.DefaultCreatedAt holds the default value on creation for the created_at field.
 	link.DefaultCreatedAt = linkDescCreatedAt.Default.(func() time.Time)
 	// linkDescUpdatedAt is the schema descriptor for updated_at field.
-	linkDescUpdatedAt := linkFields[23].Descriptor()
+	linkDescUpdatedAt := linkFields[24].Descriptor()
 	// link.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	link.DefaultUpdatedAt = linkDescUpdatedAt.Default.(func() time.Time)
 	// link.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.

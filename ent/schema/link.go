@@ -42,6 +42,8 @@ func (Link) Fields() []ent.Field {
 		field.UUID("claimed_by", uuid.UUID{}).Optional().Nillable().
 			Comment("The redemption that holds the link."),
 		field.String("client_address").Default(""),
+		field.Time("attempted_at").Optional().Nillable().
+			Comment("When somebody last tried to undo the sign-in upstream."),
 		field.Time("ended_at").Optional().Nillable().
 			Comment("When the sign-in was undone upstream."),
 	}, failure(), times())

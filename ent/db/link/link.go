@@ -48,6 +48,8 @@ const (
 	FieldClaimedBy = "claimed_by"
 	// FieldClientAddress holds the string denoting the client_address field in the database.
 	FieldClientAddress = "client_address"
+	// FieldAttemptedAt holds the string denoting the attempted_at field in the database.
+	FieldAttemptedAt = "attempted_at"
 	// FieldEndedAt holds the string denoting the ended_at field in the database.
 	FieldEndedAt = "ended_at"
 	// FieldErrorCode holds the string denoting the error_code field in the database.
@@ -121,6 +123,7 @@ var Columns = []string{
 	FieldExpiresAt,
 	FieldClaimedBy,
 	FieldClientAddress,
+	FieldAttemptedAt,
 	FieldEndedAt,
 	FieldErrorCode,
 	FieldErrorMessage,
@@ -277,6 +280,11 @@ func ByClaimedBy(opts ...sql.OrderTermOption) OrderOption {
 // ByClientAddress orders the results by the client_address field.
 func ByClientAddress(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldClientAddress, opts...).ToFunc()
+}
+
+// ByAttemptedAt orders the results by the attempted_at field.
+func ByAttemptedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAttemptedAt, opts...).ToFunc()
 }
 
 // ByEndedAt orders the results by the ended_at field.

@@ -131,6 +131,11 @@ func ClientAddress(v string) predicate.Link {
 	return predicate.Link(sql.FieldEQ(FieldClientAddress, v))
 }
 
+// AttemptedAt applies equality check predicate on the "attempted_at" field. It's identical to AttemptedAtEQ.
+func AttemptedAt(v time.Time) predicate.Link {
+	return predicate.Link(sql.FieldEQ(FieldAttemptedAt, v))
+}
+
 // EndedAt applies equality check predicate on the "ended_at" field. It's identical to EndedAtEQ.
 func EndedAt(v time.Time) predicate.Link {
 	return predicate.Link(sql.FieldEQ(FieldEndedAt, v))
@@ -1029,6 +1034,56 @@ func ClientAddressEqualFold(v string) predicate.Link {
 // ClientAddressContainsFold applies the ContainsFold predicate on the "client_address" field.
 func ClientAddressContainsFold(v string) predicate.Link {
 	return predicate.Link(sql.FieldContainsFold(FieldClientAddress, v))
+}
+
+// AttemptedAtEQ applies the EQ predicate on the "attempted_at" field.
+func AttemptedAtEQ(v time.Time) predicate.Link {
+	return predicate.Link(sql.FieldEQ(FieldAttemptedAt, v))
+}
+
+// AttemptedAtNEQ applies the NEQ predicate on the "attempted_at" field.
+func AttemptedAtNEQ(v time.Time) predicate.Link {
+	return predicate.Link(sql.FieldNEQ(FieldAttemptedAt, v))
+}
+
+// AttemptedAtIn applies the In predicate on the "attempted_at" field.
+func AttemptedAtIn(vs ...time.Time) predicate.Link {
+	return predicate.Link(sql.FieldIn(FieldAttemptedAt, vs...))
+}
+
+// AttemptedAtNotIn applies the NotIn predicate on the "attempted_at" field.
+func AttemptedAtNotIn(vs ...time.Time) predicate.Link {
+	return predicate.Link(sql.FieldNotIn(FieldAttemptedAt, vs...))
+}
+
+// AttemptedAtGT applies the GT predicate on the "attempted_at" field.
+func AttemptedAtGT(v time.Time) predicate.Link {
+	return predicate.Link(sql.FieldGT(FieldAttemptedAt, v))
+}
+
+// AttemptedAtGTE applies the GTE predicate on the "attempted_at" field.
+func AttemptedAtGTE(v time.Time) predicate.Link {
+	return predicate.Link(sql.FieldGTE(FieldAttemptedAt, v))
+}
+
+// AttemptedAtLT applies the LT predicate on the "attempted_at" field.
+func AttemptedAtLT(v time.Time) predicate.Link {
+	return predicate.Link(sql.FieldLT(FieldAttemptedAt, v))
+}
+
+// AttemptedAtLTE applies the LTE predicate on the "attempted_at" field.
+func AttemptedAtLTE(v time.Time) predicate.Link {
+	return predicate.Link(sql.FieldLTE(FieldAttemptedAt, v))
+}
+
+// AttemptedAtIsNil applies the IsNil predicate on the "attempted_at" field.
+func AttemptedAtIsNil() predicate.Link {
+	return predicate.Link(sql.FieldIsNull(FieldAttemptedAt))
+}
+
+// AttemptedAtNotNil applies the NotNil predicate on the "attempted_at" field.
+func AttemptedAtNotNil() predicate.Link {
+	return predicate.Link(sql.FieldNotNull(FieldAttemptedAt))
 }
 
 // EndedAtEQ applies the EQ predicate on the "ended_at" field.

@@ -309,6 +309,7 @@ var (
 		{Name: "poll_after_ms", Type: field.TypeInt, Default: 0},
 		{Name: "expires_at", Type: field.TypeTime},
 		{Name: "client_address", Type: field.TypeString, Default: ""},
+		{Name: "attempted_at", Type: field.TypeTime, Nullable: true},
 		{Name: "ended_at", Type: field.TypeTime, Nullable: true},
 		{Name: "error_code", Type: field.TypeString, Nullable: true},
 		{Name: "error_message", Type: field.TypeString, Nullable: true},
@@ -328,19 +329,19 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "links_invitations_links",
-				Columns:    []*schema.Column{LinksColumns[21]},
+				Columns:    []*schema.Column{LinksColumns[22]},
 				RefColumns: []*schema.Column{InvitationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "links_media_servers_links",
-				Columns:    []*schema.Column{LinksColumns[22]},
+				Columns:    []*schema.Column{LinksColumns[23]},
 				RefColumns: []*schema.Column{MediaServersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "links_redemptions_links",
-				Columns:    []*schema.Column{LinksColumns[23]},
+				Columns:    []*schema.Column{LinksColumns[24]},
 				RefColumns: []*schema.Column{RedemptionsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -349,17 +350,17 @@ var (
 			{
 				Name:    "link_invitation_id",
 				Unique:  false,
-				Columns: []*schema.Column{LinksColumns[21]},
+				Columns: []*schema.Column{LinksColumns[22]},
 			},
 			{
 				Name:    "link_server_id",
 				Unique:  false,
-				Columns: []*schema.Column{LinksColumns[22]},
+				Columns: []*schema.Column{LinksColumns[23]},
 			},
 			{
 				Name:    "link_claimed_by",
 				Unique:  false,
-				Columns: []*schema.Column{LinksColumns[23]},
+				Columns: []*schema.Column{LinksColumns[24]},
 			},
 			{
 				Name:    "link_expires_at",
