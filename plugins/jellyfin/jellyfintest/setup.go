@@ -362,7 +362,7 @@ func (s *Server) AddSession(n Session) (string, error) {
 	return sess.id, nil
 }
 
-// Sessions gives all sessions, in no order. User holds the id.
+// Sessions gives all sessions, by id. User holds the user's id.
 func (s *Server) Sessions() []Session {
 	s.lock()
 	defer s.mu.Unlock()
@@ -373,5 +373,6 @@ func (s *Server) Sessions() []Session {
 			LastActivity: n.activity, Playing: n.playing, Messages: slices.Clone(n.messages), Stops: n.stops,
 		})
 	}
+	slices.SortFunc(all, func(a, b Session) int { return strings.Compare(a.ID, b.ID) })
 	return all
 }
