@@ -1,0 +1,128 @@
+package pluginhost
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// scrubber takes every secret that was lent to one plugin out of what that
+// plugin writes, also where it was quoted for a URL, for JSON or for base64. It
+// outlives the process: a restarted plugin may print what the one before knew.
+type scrubber struct {
+	mu       sync.Mutex
+	lent     map[string]time.Time // until when; zero for ever
+	replacer *strings.Replacer    // nil when a secret came or went
+	now      func() time.Time
+}
+
+const (
+	// hidden stands where a secret stood.
+	hidden = "[secret]"
+	// scrubFor is how long the secret of a single call is remembered after it
+	// was lent last, and scrubMax how many such are: those of servers always are.
+	scrubFor = 10 * time.Minute
+	scrubMax = 4096
+)
+
+func newScrubber() *scrubber {
+	return &scrubber{lent: map[string]time.Time{}, now: time.Now}
+}
+
+// keep remembers secrets for as long as the host runs.
+func (s *scrubber) keep(secrets ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, secret := range secrets {
+		s.add(secret, time.Time{})
+	}
+}
+
+// lend remembers the secrets of one call.
+func (s *scrubber) lend(secrets ...string) {
+	if len(secrets) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	for _, secret := range secrets {
+		s.add(secret, now.Add(scrubFor))
+	}
+	if len(s.lent) > scrubMax {
+		maps.DeleteFunc(s.lent, func(_ string, until time.Time) bool { return !until.IsZero() && until.Before(now) })
+		s.replacer = nil
+	}
+}
+
+func (s *scrubber) add(secret string, until time.Time) {
+	// Output is scrubbed line by line.
+	for line := range strings.Lines(secret) {
+		line = strings.TrimRight(line, "\r\n")
+		if line == "" {
+			continue
+		}
+		old, known := s.lent[line]
+		if !known {
+			s.replacer = nil
+		}
+		if !known || !old.IsZero() {
+			s.lent[line] = until
+		}
+	}
+}
+
+// text gives a text without the secrets, in valid UTF-8.
+func (s *scrubber) text(text string) string {
+	s.mu.Lock()
+	if s.replacer == nil {
+		s.replacer = s.build()
+	}
+	r := s.replacer
+	s.mu.Unlock()
+	return strings.ToValidUTF8(r.Replace(text), "\uFFFD")
+}
+
+func (s *scrubber) build() *strings.Replacer {
+	var all []string
+	for secret := range s.lent {
+		all = append(all, spellings(secret)...)
+	}
+	// The longest first: a secret that begins with another must vanish whole.
+	slices.SortFunc(all, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	pairs := make([]string, 0, 2*len(all))
+	for _, form := range slices.Compact(all) {
+		pairs = append(pairs, form, hidden)
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// spellings gives the forms in which a secret may be printed.
+func spellings(secret string) []string {
+	var plain strings.Builder
+	e := json.NewEncoder(&plain)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(secret)            // a string always encodes
+	html, _ := json.Marshal(secret) // likewise
+	inner := func(quoted string) string {
+		quoted = strings.TrimSpace(quoted)
+		return quoted[1 : len(quoted)-1]
+	}
+	return []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret),
+		inner(plain.String()), inner(string(html)), inner(strconv.Quote(secret)), inner(strconv.QuoteToASCII(secret)),
+		base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawStdEncoding.EncodeToString([]byte(secret)),
+		base64.URLEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
+	}
+}
