@@ -3,6 +3,7 @@ package invitation
 import (
 	"crypto/rand"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/zondarr/zondarr/host/internal/fault"
@@ -64,6 +65,9 @@ func typed(code string) []string {
 	}
 	return meant
 }
+
+// Means says whether somebody who typed a code may have meant a stored one.
+func Means(code, stored string) bool { return slices.Contains(typed(code), stored) }
 
 // upper changes ASCII letters alone: "ı" is no "I".
 func upper(s string) string {

@@ -1,0 +1,46 @@
+package redeem
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"github.com/zondarr/zondarr/ent/db"
+	"github.com/zondarr/zondarr/ent/db/redemptionstep"
+	"github.com/zondarr/zondarr/ent/db/user"
+	"github.com/zondarr/zondarr/host/internal/database"
+	"github.com/zondarr/zondarr/host/internal/fault"
+)
+
+// knownAccounts refuses linked accounts that have access to a server of the plan
+// already, before anything is done; and gives the identity that a linked account
+// belongs to, which the new users will join.
+func (s *Service) knownAccounts(ctx context.Context, tx *db.Tx, p plan, links map[string]link) (*uuid.UUID, error) {
+	var person *uuid.UUID
+	for realm, l := range links {
+		// An account is known by a step that made it a user, or by a user whose
+		// server calls it by the same id.
+		users, err := tx.User.Query().Where(user.Or(
+			user.HasRedemptionStepsWith(redemptionstep.LinkedAccountID(l.accountID)),
+			user.ExternalID(l.accountID),
+		)).WithServer(targetColumns).All(ctx)
+		if err != nil {
+			return nil, database.Wrap("list", "user", err)
+		}
+		for _, u := range users {
+			desc, err := s.Clients.Describe(u.Edges.Server.ServerType)
+			if err != nil || desc.Realm != realm {
+				continue // the same text, and another world's id
+			}
+			for _, t := range p.targets {
+				if t.live() && t.offer.ServerID == u.ServerID {
+					e := fault.New(fault.Conflict, fault.CodeAlreadyMember, "You already have access to %s. Nothing was changed, and your invitation was not used up.", t.offer.Name)
+					e.Server = &fault.Server{ID: t.offer.ServerID.String(), Name: t.offer.Name}
+					return nil, e
+				}
+			}
+			person = &u.IdentityID
+		}
+	}
+	return person, nil
+}
