@@ -96,6 +96,8 @@ func checkMembers(r reply, list []member) ([]member, error) {
 	return list, nil
 }
 
+func (m member) title() string { return cmp.Or(m.FriendlyName, m.Title) }
+
 func (m member) kind() string {
 	if m.Restricted {
 		return kindManaged
@@ -106,9 +108,8 @@ func (m member) kind() string {
 // user is a member with whom this server is not shared. What such a member sees
 // is up to Plex (it may be everything), so no libraries are told.
 func (m member) user() sdk.User {
-	title := cmp.Or(m.FriendlyName, m.Title)
 	return sdk.User{
-		ID: string(m.ID), Username: cmp.Or(m.Username, m.Email, title), DisplayName: title, Email: m.Email,
+		ID: string(m.ID), Username: cmp.Or(m.Username, m.Email, m.title()), DisplayName: m.title(), Email: m.Email,
 		Kind: m.kind(), Status: sdk.StatusActive,
 	}
 }

@@ -3,6 +3,8 @@ package plex
 import (
 	"encoding/json"
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -73,11 +75,12 @@ func TestOpen(t *testing.T) {
 // An admin who accepts any certificate of the media server has not accepted any
 // certificate of plex.tv.
 func TestSkipVerifyIsForTheServerAlone(t *testing.T) {
-	cloud := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	cloud := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		t.Error("the token went to a cloud whose certificate nobody trusts")
 	}))
+	cloud.Config.ErrorLog = log.New(io.Discard, "", 0)
+	cloud.StartTLS()
 	defer cloud.Close()
-	cloud.Config.ErrorLog = nil
 	pms := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"MediaContainer":{"claimed":true,"machineIdentifier":"m","version":"1"}}`))
 	}))

@@ -1,6 +1,7 @@
 package plex
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -59,6 +60,7 @@ func (c *client) roster(ctx context.Context, machine string, owner account) (ros
 	for i, sh := range r.shares {
 		if m, ok := r.member(sh.Who.id); ok {
 			r.shares[i].Home, r.shares[i].Managed = true, bool(m.Restricted)
+			r.shares[i].Title = cmp.Or(sh.Title, m.title())
 		}
 	}
 	return r, nil
