@@ -50,7 +50,8 @@ type authHeader struct{ Token, Client, Device, DeviceID, Version string }
 // of a scheme that does not count, is as good as none.
 func parseAuthHeader(text string, allowEmby bool) (authHeader, bool) {
 	scheme, rest, found := strings.Cut(text, " ")
-	if !found || !(strings.EqualFold(scheme, "MediaBrowser") || (allowEmby && strings.EqualFold(scheme, "Emby"))) {
+	counts := strings.EqualFold(scheme, "MediaBrowser") || (allowEmby && strings.EqualFold(scheme, "Emby"))
+	if !found || !counts {
 		return authHeader{}, false
 	}
 	var h authHeader

@@ -18,7 +18,8 @@ type call struct {
 	query  map[string]string // by lower-case name
 	body   []byte
 	who    caller
-	fault  *Fault // the fault that this request meets, or nil
+	fault  *Fault          // the fault that this request meets, or nil
+	freed  <-chan struct{} // closed by Release, from that meeting on
 
 	errs        fieldErrors
 	unsupported bool // a body of a type that nothing reads
@@ -51,11 +52,11 @@ func (c *call) commit(fn func()) {
 // meets says whether this request meets the given fault.
 func (c *call) meets(a Action) bool { return c.fault != nil && c.fault.Action == a }
 
-// pathID reads a Guid from the path.
-func (c *call) pathID(name string) string {
-	id, ok := parseID(c.param(name))
+// pathID reads the user's Guid from the path.
+func (c *call) pathID() string {
+	id, ok := parseID(c.param("userId"))
 	if !ok {
-		c.errs.add(name, "The value '"+c.param(name)+"' is not valid.")
+		c.errs.add("userId", "The value '"+c.param("userId")+"' is not valid.")
 	}
 	return id
 }
@@ -77,7 +78,7 @@ func (c *call) queryID(name string) (id string, set bool) {
 // query, else it is the caller's own: all zeros for an API key.
 func (c *call) userID() (id string, given bool) {
 	if _, ok := c.params["userId"]; ok {
-		return c.pathID("userId"), true
+		return c.pathID(), true
 	}
 	if id, ok := c.queryID("userId"); ok {
 		return id, true

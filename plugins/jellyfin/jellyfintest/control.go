@@ -259,6 +259,7 @@ func (s *Server) controlAddFault(r *http.Request) (any, error) {
 		Status      int    `json:"status"`
 		Bytes       int    `json:"bytes"`
 		Rival       string `json:"rival"`
+		Restart     bool   `json:"until_restart"`
 	}](r)
 	if err != nil {
 		return nil, err
@@ -271,7 +272,7 @@ func (s *Server) controlAddFault(r *http.Request) (any, error) {
 	}
 	f := Fault{
 		Method: in.Method, Path: in.Path, Skip: in.Skip, Count: in.Count, Action: in.Action, AfterCommit: in.AfterCommit,
-		Delay: delay, RetryAfter: in.RetryAfter, Status: in.Status, Bytes: in.Bytes, Rival: in.Rival,
+		Delay: delay, RetryAfter: in.RetryAfter, Status: in.Status, Bytes: in.Bytes, Rival: in.Rival, UntilRestart: in.Restart,
 	}
 	if !f.Action.known() {
 		return nil, fmt.Errorf("action %q is unknown", f.Action)

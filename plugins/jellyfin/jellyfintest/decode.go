@@ -20,7 +20,6 @@ type decoder struct {
 	fail    func(key, message string)
 	failed  *bool
 	loose   bool // booleans may be numbers (10.8)
-	guids   bool
 }
 
 // newDecoder parses an object; on a mistake it reports it and gives a decoder

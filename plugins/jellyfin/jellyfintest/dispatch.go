@@ -33,7 +33,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	seen.place(path)
 	c := &call{s: s, st: &s.state, p: &s.profile, r: r, body: body, query: foldQuery(r)}
-	c.fault = s.meet(r.Method, path)
+	c.fault, c.freed = s.meet(r.Method, path)
 	if c.fault == nil {
 		out.write(s.answer(c, path, seen))
 		return

@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // versions are the profiles, in the order of every table's columns.
-var versions = []string{"10.8.13", "10.10.7", "10.11.6", "10.11.11", "12.0"}
+var versions = Versions()
 
 // want is the expected answer per version, written as
 //
@@ -32,12 +32,12 @@ var versions = []string{"10.8.13", "10.10.7", "10.11.6", "10.11.11", "12.0"}
 //	"200 empty"      nothing, where something was due
 type want [5]string
 
-func all(w string) want             { return want{w, w, w, w, w} }
-func since109(old, new string) want { return want{old, new, new, new, new} }
-func since1011(old, new string) want {
-	return want{old, old, new, new, new}
+func all(w string) want                  { return want{w, w, w, w, w} }
+func since109(before, after string) want { return want{before, after, after, after, after} }
+func since1011(before, after string) want {
+	return want{before, before, after, after, after}
 }
-func only12(old, new string) want { return want{old, old, old, old, new} }
+func only12(before, after string) want { return want{before, before, before, before, after} }
 
 // row is one line of the contract: an action and its answer in each version.
 type row struct {

@@ -1,7 +1,6 @@
 package jellyfintest
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -81,6 +80,8 @@ type Fault struct {
 	Status int
 	// Bytes is for Slow and CutBody.
 	Bytes int
+	// UntilRestart ends the fault at Restart, as with a cache that is broken.
+	UntilRestart bool
 	// Rival is the name that wins in LoseRace; empty means the same name.
 	Rival string
 }
@@ -139,14 +140,9 @@ func (s *Server) Release() {
 	s.gate = make(chan struct{})
 }
 
-func (s *Server) released() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.gate
-}
-
-// meet counts a request and gives the fault that it meets.
-func (s *Server) meet(method, path string) *Fault {
+// meet counts a request and gives the fault that it meets, with the channel
+// that the next Release closes.
+func (s *Server) meet(method, path string) (*Fault, <-chan struct{}) {
 	parts := segments(path)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,7 +159,7 @@ func (s *Server) meet(method, path string) *Fault {
 			met = &found
 		}
 	}
-	return met
+	return met, s.gate
 }
 
 func (f *activeFault) matches(method string, parts []string) bool {
@@ -182,144 +178,4 @@ func (f *activeFault) matches(method string, parts []string) bool {
 		}
 	}
 	return true
-}
-
-// suffer answers a request that meets a fault.
-func (s *Server) suffer(c *call, out *output, path string, seen *Request) {
-	f := c.fault
-	if !f.AfterCommit {
-		if r, instead := s.instead(c); instead {
-			out.write(r)
-			return
-		}
-		if !s.interrupt(c) {
-			return
-		}
-	}
-	r := s.answer(c, path, seen)
-	if f.AfterCommit {
-		if other, instead := s.instead(c); instead {
-			out.write(other)
-			return
-		}
-		if !s.interrupt(c) {
-			return
-		}
-	}
-	switch f.Action {
-	case Slow:
-		out.piece = max(f.Bytes, 1)
-		if f.Bytes == 0 {
-			out.piece = 64
-		}
-		out.pace = func(r *http.Request) bool { return s.wait(r, f.Delay) }
-	case CutBody:
-		out.cutAfter = int64(max(f.Bytes, 1))
-	}
-	out.write(r)
-}
-
-// instead gives the answer that takes the place of the real one.
-func (s *Server) instead(c *call) (reply, bool) {
-	switch c.fault.Action {
-	case Locked:
-		return thrown(http.StatusInternalServerError), true
-	case Redirect:
-		return s.toWebClient(), true
-	case Blocked:
-		if s.profile.blockedIs200 {
-			return empty(http.StatusOK), true
-		}
-		return empty(http.StatusServiceUnavailable), true
-	case Empty:
-		return empty(http.StatusOK), true
-	case Unauthorized:
-		return empty(http.StatusUnauthorized), true
-	case HTML:
-		status := c.fault.Status
-		if status == 0 {
-			status = http.StatusOK
-		}
-		return page(status, "An answer from the proxy in front.", true), true
-	case RateLimited:
-		r := page(http.StatusTooManyRequests, "Too many requests.", true)
-		r.header = map[string]string{"Retry-After": itoa(max(c.fault.RetryAfter, 1))}
-		return r, true
-	default:
-		return reply{}, false
-	}
-}
-
-// interrupt cuts, hangs or delays. False means that nothing more is to be done.
-func (s *Server) interrupt(c *call) bool {
-	switch c.fault.Action {
-	case Cut:
-		panic(http.ErrAbortHandler) // the sanctioned way to cut a connection
-	case Hang:
-		select {
-		case <-s.released():
-		case <-c.r.Context().Done():
-			return false
-		}
-	case Delay:
-		timer := time.NewTimer(c.fault.Delay)
-		defer timer.Stop()
-		select { // not the client's context: the change happens all the same
-		case <-timer.C:
-		case <-s.released():
-		}
-	}
-	return true
-}
-
-// wait pauses; false means that the client has gone.
-func (s *Server) wait(r *http.Request, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.released():
-	case <-r.Context().Done():
-		return false
-	}
-	return true
-}
-
-// loading is what up to 10.10 everything answers while the server starts.
-func loading() reply {
-	return page(http.StatusServiceUnavailable, "Jellyfin Server is loading. Please try again shortly.", false)
-}
-
-// setupServerReply is the answer of the small server that from 10.11 on stands
-// in while the real one starts.
-func setupServerReply(c *call, path string) reply {
-	switch strings.ToLower(strings.Trim(path, "/")) {
-	case "health":
-		return reply{status: http.StatusOK, contentType: typeText, body: []byte("Degraded")}
-	case "system/info/public":
-		// It speaks camelCase, and says that the wizard is not done, whatever
-		// is true.
-		return encoded(func(e *encoder) {
-			e.open()
-			e.str("localAddress", c.localAddress())
-			e.str("serverName", c.st.serverName)
-			e.str("version", c.p.version.String())
-			e.str("productName", "Jellyfin Server")
-			e.str("operatingSystem", "")
-			e.str("id", c.st.serverID)
-			e.boolean("startupWizardCompleted", false)
-			e.close()
-		})
-	default:
-		r := page(http.StatusServiceUnavailable, "Jellyfin is still starting. Please wait.", false)
-		r.header = map[string]string{"Retry-After": "005"}
-		return r
-	}
-}
-
-func page(status int, text string, foreign bool) reply {
-	return reply{
-		status: status, contentType: typeHTML, foreign: foreign,
-		body: []byte("<!DOCTYPE html><html><head><title>" + text + "</title></head><body>" + text + "</body></html>"),
-	}
 }

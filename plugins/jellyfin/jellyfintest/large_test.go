@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ var nameMember = []byte(`{"Name":`)
 
 func (c *counter) Write(p []byte) (int, error) {
 	c.bytes += len(p)
-	seen := append(c.tail, p...)
+	seen := slices.Concat(c.tail, p)
 	c.names += bytes.Count(seen, nameMember)
 	c.tail = bytes.Clone(seen[max(0, len(seen)-len(nameMember)+1):])
 	return len(p), nil
@@ -130,7 +131,7 @@ func TestLogHoldsNoSecret(t *testing.T) {
 		}
 	}
 	q := d.Requests()[0]
-	if q.Query[0] != "ApiKey" || q.Method != "GET" || q.Path != "/Users" {
+	if q.Query[0] != "ApiKey" || q.Method != http.MethodGet || q.Path != "/Users" {
 		t.Fatalf("%+v", q)
 	}
 	if d.CountRequests("POST", "/users/authenticatebyname") != 1 || d.CountRequests("", "") != 2 {

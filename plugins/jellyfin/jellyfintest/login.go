@@ -31,7 +31,7 @@ func authenticateByName(c *call) reply {
 	if refused != nil {
 		return *refused
 	}
-	if !ok {
+	if !ok || e.gone {
 		return thrown(http.StatusUnauthorized)
 	}
 	u := e.rec.Load()

@@ -18,9 +18,9 @@ type output struct {
 	status  int   // as sent; 0 when the connection was cut before
 	written int64 // body bytes as sent, compressed or not
 
-	pace     func(ctx *http.Request) bool // called between pieces; false stops
-	piece    int                          // bytes between calls of pace
-	cutAfter int64                        // cut the connection after so many body bytes; negative: never
+	pace     func() bool // called between pieces; false stops
+	piece    int         // bytes between calls of pace
+	cutAfter int64       // cut the connection after so many body bytes; negative: never
 }
 
 var zippers = sync.Pool{New: func() any {
@@ -57,7 +57,7 @@ func (o *output) write(r reply) {
 		z := zippers.Get().(*gzip.Writer)
 		z.Reset(to)
 		defer zippers.Put(z)
-		defer z.Close()
+		defer func() { _ = z.Close() }() // fails only when the client has gone
 		to = z
 	}
 	o.w.WriteHeader(r.status)
@@ -117,7 +117,7 @@ func (b bodyWriter) Write(p []byte) (int, error) {
 		p = p[n:]
 		if o.pace != nil {
 			_ = http.NewResponseController(o.w).Flush()
-			if !o.pace(o.r) {
+			if !o.pace() {
 				return total, io.ErrClosedPipe
 			}
 		}

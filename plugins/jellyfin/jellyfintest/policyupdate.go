@@ -9,7 +9,7 @@ import (
 // updatePolicy replaces a user's policy. The order of the checks is the real
 // server's.
 func updatePolicy(c *call) reply {
-	id := c.pathID("userId")
+	id := c.pathID()
 	posted := decodePolicy(c.decode("newPolicy"), c.p)
 	if len(c.errs) == 0 && c.p.providersChecked {
 		if posted.AuthenticationProviderId == "" {

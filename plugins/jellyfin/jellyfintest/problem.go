@@ -47,8 +47,7 @@ func encoded(write func(e *encoder)) reply {
 // problem is a bare status that the framework dressed up (shape C). It goes
 // out as application/json, not as problem+json.
 func (p *profile) problem(status int) reply {
-	titles := map[int]string{400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict", 415: "Unsupported Media Type"}
-	return p.problemBody(status, titles[status], nil)
+	return p.problemBody(status, http.StatusText(status), nil)
 }
 
 // validation is a shape C answer with an entry per field.
@@ -59,7 +58,7 @@ func (p *profile) validation(errs fieldErrors) reply {
 func (p *profile) problemBody(status int, title string, errs fieldErrors) reply {
 	e := &encoder{}
 	e.open()
-	e.optStr("type", p.problemType(status))
+	e.str("type", p.problemType(status))
 	e.str("title", title)
 	e.integer("status", status)
 	if errs != nil {
@@ -79,15 +78,10 @@ func (p *profile) problemBody(status int, title string, errs fieldErrors) reply 
 }
 
 func (p *profile) problemType(status int) string {
-	newer := map[int]string{400: "15.5.1", 401: "15.5.2", 403: "15.5.4", 404: "15.5.5", 409: "15.5.10", 415: "15.5.16"}
-	older := map[int]string{400: "6.5.1", 403: "6.5.3", 404: "6.5.4", 409: "6.5.8", 415: "6.5.13"}
 	if p.rfc9110 {
-		return "https://tools.ietf.org/html/rfc9110#section-" + newer[status]
+		return "https://tools.ietf.org/html/rfc9110#section-" + map[int]string{400: "15.5.1", 404: "15.5.5", 415: "15.5.16"}[status]
 	}
-	if status == http.StatusUnauthorized {
-		return "https://tools.ietf.org/html/rfc7235#section-3.1"
-	}
-	return "https://tools.ietf.org/html/rfc7231#section-" + older[status]
+	return "https://tools.ietf.org/html/rfc7231#section-" + map[int]string{400: "6.5.1", 404: "6.5.4", 415: "6.5.13"}[status]
 }
 
 // fieldErrors are the mistakes found while binding a request, in order.

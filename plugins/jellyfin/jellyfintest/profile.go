@@ -11,6 +11,10 @@ import (
 // version is a Jellyfin version: three numbers, always.
 type version struct{ major, minor, patch int }
 
+// Versions are the profiles that the tests hold against the contract, oldest
+// first, as Config.Version takes them.
+func Versions() []string { return []string{"10.8.13", "10.10.7", "10.11.6", "10.11.11", "12.0"} }
+
 func parseVersion(text string) (version, error) {
 	parts := strings.Split(text, ".")
 	if len(parts) > 3 {
@@ -104,6 +108,7 @@ type profile struct {
 	avatarNameChecked  bool
 	boolsFromNumbers   bool
 	blockedIs200       bool // the address filter answers 200, empty
+	infoForAll         bool // /System/Info needs no token, by mistake
 }
 
 // lockoutKind is what too many failed sign-ins do.
@@ -118,6 +123,7 @@ const (
 func newProfile(v version) profile {
 	is109, is1010, is1011, is12 := v.atLeast(10, 9, 0), v.atLeast(10, 10, 0), v.atLeast(10, 11, 0), v.atLeast(12, 0, 0)
 	rewritten := v.atLeast(10, 11, 9) // users are read from the database at each call
+	uncached := rewritten || (is109 && !v.atLeast(10, 9, 2))
 
 	p := profile{
 		version:            v,
@@ -141,7 +147,7 @@ func newProfile(v version) profile {
 		dotNamesRefused:    is12,
 		caseOnlyRename:     !is1011 || (v.atLeast(10, 11, 5) && !rewritten) || is12,
 		ghosts:             !is1010,
-		cached:             !rewritten,
+		cached:             !uncached,
 		liveTVManagement:   !v.atLeast(10, 11, 7),
 		hasPasswordAlways:  is12,
 		createReplyStale:   rewritten && !is12,
@@ -162,6 +168,7 @@ func newProfile(v version) profile {
 		avatarNameChecked:  is12,
 		boolsFromNumbers:   !is109,
 		blockedIs200:       !is109,
+		infoForAll:         is109 && !v.atLeast(10, 9, 4),
 	}
 	switch {
 	case v.atLeast(10, 11, 10):

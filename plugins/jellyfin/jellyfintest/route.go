@@ -45,7 +45,8 @@ func newRouteTable(p *profile) *routeTable {
 	const get, post, del = http.MethodGet, http.MethodPost, http.MethodDelete
 
 	add(true, get, "/System/Info/Public", open, publicInfo)
-	add(true, get, "/System/Info", setupOrAny, systemInfo)
+	add(!p.infoForAll, get, "/System/Info", setupOrAny, systemInfo)
+	add(p.infoForAll, get, "/System/Info", open, systemInfo)
 	add(true, get, "/System/Ping", open, ping)
 	add(true, post, "/System/Ping", open, ping)
 	add(true, get, "/health", open, health)

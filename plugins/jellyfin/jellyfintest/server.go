@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -191,4 +192,5 @@ func (s *Server) Restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state.restart()
+	s.faults = slices.DeleteFunc(s.faults, func(f *activeFault) bool { return f.UntilRestart })
 }

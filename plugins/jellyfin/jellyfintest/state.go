@@ -42,6 +42,7 @@ type state struct {
 type entry struct {
 	rec   atomic.Pointer[user]
 	saved *user // what is on disk; nil for a ghost
+	gone  bool  // deleted; what still holds the entry changes nothing
 }
 
 // ghost says that the user lives in the cache alone: it lost a name race.
@@ -109,6 +110,9 @@ func (st *state) insert(u *user, save bool) *entry {
 
 // put replaces a user's record; save says whether that reached the disk.
 func (st *state) put(e *entry, u *user, save bool) {
+	if e.gone {
+		return // deleted while the password was being hashed
+	}
 	old := e.rec.Load()
 	st.count(old, -1)
 	st.count(u, +1)
@@ -135,6 +139,7 @@ func (st *state) change(e *entry, fn func(u *user)) *user {
 // remove deletes a user's row, and nothing else.
 func (st *state) remove(e *entry) {
 	u := e.rec.Load()
+	e.gone = true
 	st.count(u, -1)
 	st.unname(e, u.name)
 	delete(st.entries, u.id)

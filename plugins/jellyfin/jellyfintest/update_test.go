@@ -8,9 +8,9 @@ import (
 )
 
 // updatePath is the form of an endpoint that a version documents.
-func updatePath(d *double, old, since109, id string) string {
+func updatePath(d *double, in108, since109, id string) string {
 	if d.column == 0 {
-		return fmt.Sprintf(old, id)
+		return fmt.Sprintf(in108, id)
 	}
 	return fmt.Sprintf(since109, id)
 }

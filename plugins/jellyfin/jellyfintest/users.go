@@ -81,7 +81,7 @@ func (c *call) userList(keep func(u *user) bool) reply {
 }
 
 func getUser(c *call) reply {
-	id := c.pathID("userId")
+	id := c.pathID()
 	if r, bad := c.invalid(); bad {
 		return r
 	}
@@ -153,7 +153,7 @@ func createUser(c *call) reply {
 // deleteUser removes an account. What it does first, it does even when it then
 // refuses: the last administrator is logged out by the attempt.
 func deleteUser(c *call) reply {
-	id := c.pathID("userId")
+	id := c.pathID()
 	if r, bad := c.invalid(); bad {
 		return r
 	}
