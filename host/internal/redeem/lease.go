@@ -81,7 +81,7 @@ func (s *Service) renew(ctx context.Context, h hold) (bool, error) {
 		if err != nil {
 			return 0, err
 		}
-		n, err := tx.Redemption.Update().Where(h.held([]State{InProgress, Undoing})...).
+		n, err := tx.Redemption.Update().Where(h.held([]State{InProgress, Undoing, NeedsAttention})...).
 			SetLeaseUntil(now.Add(s.Policy.Lease)).Save(ctx)
 		return n, database.Wrap("renew", entity, err)
 	})

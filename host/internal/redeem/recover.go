@@ -106,27 +106,39 @@ func (s *Service) resumeInProgress(ctx context.Context, r Redemption, h hold) {
 // recorded gives the parts of a redemption whose every account is recorded. What
 // else the server says of them is read if it can be, and not needed.
 func (s *Service) recorded(ctx context.Context, r Redemption) ([]*part, bool) {
+	if !r.complete() {
+		return nil, false
+	}
 	parts := make([]*part, 0, len(r.Steps))
 	for _, st := range r.Steps {
-		switch {
-		case st.State == StepSkipped:
+		if st.State == StepSkipped {
 			continue
-		case st.State != StepDone, st.ExternalID == nil, st.ServerID == nil, st.Error != nil:
-			return nil, false
 		}
-		j := &part{step: st, account: sdk.User{ID: *st.ExternalID, Username: st.Username}}
-		j.asked = sdk.Grant{Libraries: sdk.LibraryAccess{Mode: st.grant.Access}, Limits: st.grant.Limits, Options: st.grant.Options, Permissions: map[string]sdk.Tri{}}
-		for name, word := range st.grant.Permissions {
-			j.asked.Permissions[name] = grant.Tri(word)
-		}
+		p := restored(st)
 		if told, err := s.tell(ctx, st); err == nil && told.ID == *st.ExternalID {
-			j.account = told
+			p.account = told
 		}
-		parts = append(parts, j)
+		parts = append(parts, p)
 	}
-	return parts, len(parts) > 0
+	return parts, true
 }
 
+// restored gives a part of which only the stored step is known.
+func restored(st Step) *part {
+	p := &part{step: st, account: sdk.User{Username: st.Username}}
+	if st.ExternalID != nil {
+		p.account.ID = *st.ExternalID
+	}
+	p.asked = sdk.Grant{
+		Libraries: sdk.LibraryAccess{Mode: st.grant.Access}, Limits: st.grant.Limits, Options: st.grant.Options, Permissions: map[string]sdk.Tri{},
+	}
+	for name, word := range st.grant.Permissions {
+		p.asked.Permissions[name] = grant.Tri(word)
+	}
+	return p
+}
+
+// tell reads a recorded account.
 func (s *Service) tell(ctx context.Context, st Step) (sdk.User, error) {
 	c, err := s.client(ctx, *st.ServerID)
 	if err != nil {

@@ -257,32 +257,54 @@ func (s *Service) finish(ctx context.Context, r Redemption, h hold, parts []*par
 	f := &Failure{
 		ErrorCode: fault.CodeInternal, Message: "Something went wrong on our side while your account was made.", Detail: err.Error(), Retryable: true,
 	}
-	if database.ConflictOn(err, user.Table, user.FieldServerID, user.FieldExternalID) {
+	if knownAccount(err) {
 		f.Detail = "a server gave the id of an account that is known already: " + err.Error()
 	}
 	return f
 }
 
+// knownAccount says that a server gave the id of an account that is a user already.
+func knownAccount(err error) bool {
+	return database.ConflictOn(err, user.Table, user.FieldServerID, user.FieldExternalID)
+}
+
+// record writes the end of a redemption that worked.
 func (s *Service) record(ctx context.Context, tx *db.Tx, r Redemption, parts []*part) error {
+	created, err := s.recordUsers(ctx, tx, r, parts)
+	if err != nil {
+		return err
+	}
+	if err := s.consumeLinks(ctx, tx, r.ID); err != nil {
+		return err
+	}
+	now := s.Now()
+	return database.Wrap("update", entity, tx.Redemption.UpdateOneID(r.ID).SetState(redemption.StateCompleted).
+		SetIdentityID(created.IdentityID).SetFinishedAt(now).SetUpdatedAt(now).
+		ClearLeaseOwner().ClearLeaseUntil().ClearNextAttemptAt().Exec(ctx))
+}
+
+// recordUsers writes the person and the accounts of the parts that are done, and
+// lets their names go: the users have them now.
+func (s *Service) recordUsers(ctx context.Context, tx *db.Tx, r Redemption, parts []*part) (identity.Created, error) {
 	now := s.Now()
 	person := identity.New{
 		IdentityID: r.IdentityID, DisplayName: cmpText(ptr(r.DisplayName), r.Username), Email: r.Email, InvitationID: r.InvitationID,
 	}
 	var made []*part
-	for _, j := range parts {
-		if j.step.State != StepDone {
+	for _, p := range parts {
+		if p.step.State != StepDone {
 			continue
 		}
-		made = append(made, j)
+		made = append(made, p)
 		u := identity.NewUser{
-			ServerID: *j.step.ServerID, Account: j.account, Asked: j.asked, OnExpiry: r.onExpiry,
+			ServerID: *p.step.ServerID, Account: p.account, Asked: p.asked, OnExpiry: r.onExpiry,
 			Origin: identity.OriginRedemption, InvitationID: r.InvitationID, RedemptionID: &r.ID,
 		}
-		if j.account.Status != "" {
+		if p.account.Status != "" {
 			u.ReadAt = &now
 		}
-		if j.asked.Libraries.Mode == sdk.LibraryOnly {
-			u.Libraries = j.step.libraries
+		if p.asked.Libraries.Mode == sdk.LibraryOnly {
+			u.Libraries = p.step.libraries
 		}
 		if r.durationDays != nil {
 			u.ExpiresAt = new(now.Add(time.Duration(*r.durationDays) * 24 * time.Hour))
@@ -291,18 +313,14 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, r Redemption, parts []*
 	}
 	created, err := s.Identities.CreateTx(ctx, tx, person)
 	if err != nil {
-		return err
+		return created, err
 	}
-	for i, j := range made {
-		err := tx.RedemptionStep.UpdateOneID(j.step.id).SetUserID(created.UserIDs[i]).SetReleasedAt(now).SetUpdatedAt(now).Exec(ctx)
+	for i, p := range made {
+		err := tx.RedemptionStep.UpdateOneID(p.step.id).SetState(redemptionstep.StateDone).SetExternalID(p.account.ID).
+			SetUserID(created.UserIDs[i]).SetReleasedAt(now).ClearNextAttemptAt().SetUpdatedAt(now).Exec(ctx)
 		if err != nil {
-			return database.Wrap("update", entityStep, err)
+			return created, database.Wrap("update", entityStep, err)
 		}
 	}
-	if err := s.consumeLinks(ctx, tx, r.ID); err != nil {
-		return err
-	}
-	return database.Wrap("update", entity, tx.Redemption.UpdateOneID(r.ID).SetState(redemption.StateCompleted).
-		SetIdentityID(created.IdentityID).SetFinishedAt(now).SetUpdatedAt(now).
-		ClearLeaseOwner().ClearLeaseUntil().ClearNextAttemptAt().Exec(ctx))
+	return created, nil
 }
