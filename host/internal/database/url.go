@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -114,13 +115,21 @@ func parsePostgres(raw string) (location, error) {
 	}
 	// What the driver would choose by itself may change with its version; what an
 	// operator wrote stays.
-	for name, value := range map[string]string{
-		"sslmode":                             "require",
-		"connect_timeout":                     "10",
-		"application_name":                    "zondarr",
-		"statement_timeout":                   "30000", // milliseconds
-		"idle_in_transaction_session_timeout": "60000",
-	} {
+	defaults := map[string]string{
+		"sslmode":          "require",
+		"connect_timeout":  "10", // seconds
+		"application_name": "zondarr",
+	}
+	if l.statementCache { // a pooler refuses to set what it does not know
+		maps.Copy(defaults, map[string]string{
+			"statement_timeout":                   "30000", // milliseconds
+			"idle_in_transaction_session_timeout": "60000",
+			// As on an SSD or in memory: with the default of spinning disks, lists of one
+			// server walk the list of all and throw most away.
+			"random_page_cost": "1.1",
+		})
+	}
+	for name, value := range defaults {
 		if !q.Has(name) {
 			q.Set(name, value)
 		}
@@ -135,8 +144,10 @@ func parsePostgres(raw string) (location, error) {
 func (l location) unlimited() string {
 	u := *l.server
 	q := u.Query()
-	q.Set("statement_timeout", "0")
-	q.Set("idle_in_transaction_session_timeout", "0")
+	if l.statementCache {
+		q.Set("statement_timeout", "0")
+		q.Set("idle_in_transaction_session_timeout", "0")
+	}
 	u.RawQuery = q.Encode()
 	return u.String()
 }
