@@ -22,9 +22,12 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/zondarr/zondarr/host/internal/auth"
+	"github.com/zondarr/zondarr/host/internal/identity"
 	"github.com/zondarr/zondarr/host/internal/invitation"
+	"github.com/zondarr/zondarr/host/internal/job"
 	"github.com/zondarr/zondarr/host/internal/mediaserver"
 	"github.com/zondarr/zondarr/host/internal/pluginhost"
+	"github.com/zondarr/zondarr/host/internal/redeem"
 	"github.com/zondarr/zondarr/host/internal/registry"
 )
 
@@ -33,6 +36,9 @@ type API struct {
 	Keys        *auth.Service
 	Servers     *mediaserver.Service
 	Invitations *invitation.Service
+	Redemptions *redeem.Service
+	Identities  *identity.Service
+	Pause       *job.Pause
 	Registry    *registry.Registry
 	Plugins     *pluginhost.Host
 
@@ -49,6 +55,8 @@ type API struct {
 	Limits Limits
 	Logger *slog.Logger
 	Now    func() time.Time
+
+	guard *guard
 }
 
 // bodyLimit bounds every request body, in bytes.
@@ -56,6 +64,7 @@ const bodyLimit = 1 << 20
 
 // Handler gives the handler of everything that the host serves.
 func (a *API) Handler() http.Handler {
+	a.guard = newGuard(a.Limits)
 	r := chi.NewMux()
 	r.Use(a.correlate, a.clientAddress, a.logAccess, a.recoverPanics, secureHeaders)
 	r.NotFound(a.routeNotFound)

@@ -51,6 +51,6 @@ func (a *API) createAPIKey(ctx context.Context, in *struct {
 	return &created[NewAPIKey]{Location: "/api/v1/api-keys", Body: NewAPIKey{APIKey: toAPIKey(k), Key: text}}, nil
 }
 
-func (a *API) revokeAPIKey(ctx context.Context, in *idParam) (*none, error) {
+func (a *API) revokeAPIKey(ctx context.Context, in *IDParam) (*none, error) {
 	return nil, a.Keys.Revoke(ctx, in.id())
 }

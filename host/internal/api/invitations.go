@@ -152,7 +152,7 @@ func (a *API) createInvitation(ctx context.Context, in *struct{ Body InvitationC
 	return &created[Invitation]{Location: "/api/v1/invitations/" + shown.ID, Body: shown}, nil
 }
 
-func (a *API) getInvitation(ctx context.Context, in *idParam) (*body[Invitation], error) {
+func (a *API) getInvitation(ctx context.Context, in *IDParam) (*body[Invitation], error) {
 	i, err := a.Invitations.Get(ctx, in.id())
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (a *API) getInvitation(ctx context.Context, in *idParam) (*body[Invitation]
 }
 
 func (a *API) patchInvitation(ctx context.Context, in *struct {
-	idParam
+	IDParam
 	Body InvitationPatch
 }) (*body[Invitation], error) {
 	b := in.Body
@@ -189,7 +189,7 @@ func (a *API) patchInvitation(ctx context.Context, in *struct {
 	return ok(shown), err
 }
 
-func (a *API) deleteInvitation(ctx context.Context, in *idParam) (*none, error) {
+func (a *API) deleteInvitation(ctx context.Context, in *IDParam) (*none, error) {
 	return nil, a.Invitations.Delete(ctx, in.id())
 }
 

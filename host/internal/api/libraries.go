@@ -71,7 +71,7 @@ func toSyncRun(r mediaserver.SyncRun) SyncRun {
 	return out
 }
 
-func (a *API) syncLibraries(ctx context.Context, in *idParam) (*body[SyncRun], error) {
+func (a *API) syncLibraries(ctx context.Context, in *IDParam) (*body[SyncRun], error) {
 	run, err := a.Servers.SyncLibraries(ctx, in.id())
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (a *API) syncLibraries(ctx context.Context, in *idParam) (*body[SyncRun], e
 	return ok(toSyncRun(run)), nil
 }
 
-func (a *API) listLibraries(ctx context.Context, in *idParam) (*body[List[Library]], error) {
+func (a *API) listLibraries(ctx context.Context, in *IDParam) (*body[List[Library]], error) {
 	libraries, err := a.Servers.Libraries(ctx, in.id())
 	if err != nil {
 		return nil, err

@@ -89,13 +89,13 @@ func (a *API) createProfile(ctx context.Context, in *struct{ Body ProfileCreate 
 	return &created[Profile]{Location: "/api/v1/profiles/" + p.ID.String(), Body: toProfile(p)}, nil
 }
 
-func (a *API) getProfile(ctx context.Context, in *idParam) (*body[Profile], error) {
+func (a *API) getProfile(ctx context.Context, in *IDParam) (*body[Profile], error) {
 	p, err := a.Invitations.GetProfile(ctx, in.id())
 	return ok(toProfile(p)), err
 }
 
 func (a *API) patchProfile(ctx context.Context, in *struct {
-	idParam
+	IDParam
 	Body ProfilePatch
 }) (*body[Profile], error) {
 	b := in.Body
@@ -120,6 +120,6 @@ func (a *API) patchProfile(ctx context.Context, in *struct {
 	return ok(toProfile(p)), err
 }
 
-func (a *API) deleteProfile(ctx context.Context, in *idParam) (*none, error) {
+func (a *API) deleteProfile(ctx context.Context, in *IDParam) (*none, error) {
 	return nil, a.Invitations.DeleteProfile(ctx, in.id())
 }

@@ -19,6 +19,13 @@ func (a *API) routes(r chi.Router) {
 	route(a, h, admin("GET /api/v1/server-types", "List server types", "Server types"), a.listServerTypes)
 	route(a, h, admin("GET /api/v1/server-types/{server_type}", "Get a server type", "Server types"), a.getServerType)
 
+	route(a, h, admin("GET /api/v1/plugins", "List plugins", "Plugins"), a.listPlugins)
+	route(a, h, admin("POST /api/v1/plugins/rescan", "Look for plugins now", "Plugins"), a.rescanPlugins)
+	route(a, h, admin("GET /api/v1/plugins/{name}", "Get a plugin", "Plugins"), a.getPlugin)
+	route(a, h, admin("POST /api/v1/plugins/{name}/approve", "Approve a plugin", "Plugins"), a.approvePlugin)
+	route(a, h, admin("POST /api/v1/plugins/{name}/disable", "Disable a plugin", "Plugins"), a.disablePlugin)
+	route(a, h, admin("POST /api/v1/plugins/{name}/restart", "Restart a plugin", "Plugins"), a.restartPlugin)
+
 	route(a, h, admin("GET /api/v1/servers", "List media servers", "Servers"), a.listServers)
 	route(a, h, admin("POST /api/v1/servers", "Add a media server", "Servers", http.StatusCreated), a.createServer)
 	route(a, h, admin("POST /api/v1/servers/test", "Test a connection", "Servers"), a.testServer)
@@ -40,6 +47,17 @@ func (a *API) routes(r chi.Router) {
 	route(a, h, admin("GET /api/v1/invitations/{id}", "Get an invitation", "Invitations"), a.getInvitation)
 	route(a, h, admin("PATCH /api/v1/invitations/{id}", "Change an invitation", "Invitations"), a.patchInvitation)
 	route(a, h, admin("DELETE /api/v1/invitations/{id}", "Delete an invitation", "Invitations", http.StatusNoContent), a.deleteInvitation)
+
+	route(a, h, public("GET /api/v1/join/{code}", "Look at an invitation", "Join"), a.preview)
+	route(a, h, public("POST /api/v1/join/{code}", "Redeem an invitation", "Join", http.StatusCreated), a.join)
+	route(a, h, public("GET /api/v1/join/{code}/redemptions/{id}", "Ask how a redemption went", "Join"), a.joinResult)
+	route(a, h, public("POST /api/v1/join/{code}/links", "Begin to link an account", "Join", http.StatusCreated), a.beginLink)
+	route(a, h, public("GET /api/v1/join/{code}/links/{id}", "Ask how a link stands", "Join"), a.getLink)
+
+	/*route(a, h, admin("GET /api/v1/redemptions", "List redemptions", "Redemptions"), a.listRedemptions)
+	route(a, h, admin("GET /api/v1/redemptions/{id}", "Get a redemption", "Redemptions"), a.getRedemption)
+	route(a, h, admin("POST /api/v1/redemptions/{id}/retry", "Retry a redemption now", "Redemptions"), a.retryRedemption)
+	route(a, h, admin("POST /api/v1/redemptions/{id}/steps/{server_id}/resolve", "Resolve a step", "Redemptions"), a.resolveStep)*/
 
 	route(a, h, admin("GET /api/v1/api-keys", "List API keys", "API keys"), a.listAPIKeys)
 	route(a, h, admin("POST /api/v1/api-keys", "Create an API key", "API keys", http.StatusCreated), a.createAPIKey)

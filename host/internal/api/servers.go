@@ -151,13 +151,13 @@ type ServerPatch struct {
 	Confirm   Opt[string]        `json:"confirm_external_server_id,omitempty" doc:"Accepts another media server behind the URL, by the id that it says."`
 }
 
-// idParam names a resource in the path.
-type idParam struct {
+// IDParam names a resource in the path.
+type IDParam struct {
 	ID string `path:"id" format:"uuid"`
 }
 
 // id gives the UUID: huma has checked the form.
-func (p idParam) id() uuid.UUID { return uuid.MustParse(p.ID) }
+func (p IDParam) id() uuid.UUID { return uuid.MustParse(p.ID) }
 
 func (a *API) listServers(ctx context.Context, in *struct {
 	PageParams
@@ -182,7 +182,7 @@ func (a *API) createServer(ctx context.Context, in *struct{ Body ServerCreate })
 	return &created[Server]{Location: "/api/v1/servers/" + s.ID.String(), Body: toServer(s)}, nil
 }
 
-func (a *API) getServer(ctx context.Context, in *idParam) (*body[Server], error) {
+func (a *API) getServer(ctx context.Context, in *IDParam) (*body[Server], error) {
 	s, err := a.Servers.Get(ctx, in.id())
 	if err != nil {
 		return nil, err
@@ -191,7 +191,7 @@ func (a *API) getServer(ctx context.Context, in *idParam) (*body[Server], error)
 }
 
 func (a *API) patchServer(ctx context.Context, in *struct {
-	idParam
+	IDParam
 	Body ServerPatch
 }) (*body[Server], error) {
 	b := in.Body
@@ -227,7 +227,7 @@ func notNull(members map[string]bool) error {
 	return nil
 }
 
-func (a *API) deleteServer(ctx context.Context, in *idParam) (*none, error) {
+func (a *API) deleteServer(ctx context.Context, in *IDParam) (*none, error) {
 	return nil, a.Servers.Delete(ctx, in.id())
 }
 
@@ -257,7 +257,7 @@ func (a *API) testServer(ctx context.Context, in *struct{ Body ServerConnection 
 	}), nil
 }
 
-func (a *API) testStoredServer(ctx context.Context, in *idParam) (*body[Server], error) {
+func (a *API) testStoredServer(ctx context.Context, in *IDParam) (*body[Server], error) {
 	s, err := a.Servers.TestStored(ctx, in.id())
 	if err != nil {
 		return nil, err

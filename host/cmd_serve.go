@@ -1,0 +1,50 @@
+package host
+
+import (
+	"net"
+	"net/url"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "serve", Short: "Serve the API until told to stop", Args: noArgs}
+	var paused bool
+	cmd.Flags().BoolVar(&paused, "paused", false, "touch no media server until `zondarr resume`: for a cloned or restored database")
+	config := p.configured(cmd, true)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, warnings, err := config()
+		if err != nil {
+			return err
+		}
+		dir, err := installationDir()
+		if err != nil {
+			return err
+		}
+		log := newLogger(p.stdio.Err, c.LogLevel, c.LogFormat)
+		for _, w := range warnings {
+			log.Warn(w)
+		}
+		log.Info("configuration", c.loggable()...)
+		return run(cmd.Context(), c, options{installation: dir, paused: paused, log: log, ready: func(addr net.Addr) { welcome(p.stdio.Out, c, addr) }})
+	}
+	return cmd
+}
+
+// loggable gives the settings without what is secret in them.
+func (c Config) loggable() []any {
+	return []any{
+		"addr", c.Addr, "base_url", c.BaseURL, "data_dir", c.DataDir, "database", whereIs(c.DatabaseURL),
+		"plugin_dirs", c.PluginDirs, "trusted_proxies", c.TrustedProxies, "join_rate", c.JoinRate, "stop_timeout", c.StopTimeout.String(),
+		"metrics_addr", c.MetricsAddr, "log_level", c.LogLevel.String(), "rotating_key", c.SecretKeyPrev != "",
+	}
+}
+
+// whereIs gives a database URL without user, password and parameters.
+func whereIs(databaseURL string) string {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return "unreadable"
+	}
+	return u.Scheme + "://" + u.Host + u.Path
+}
