@@ -14,11 +14,11 @@ const changeAttempts = 3
 // change reads a user, writes the overlay over the policy, and reads the user
 // back until the server holds what it was told.
 func (c *client) change(ctx context.Context, id guid, v version, o overlay) (sdk.User, error) {
-	lock := c.users.of(id.String())
-	if err := lock.enter(ctx); err != nil {
+	done, err := c.users.take(ctx, id.String())
+	if err != nil {
 		return sdk.User{}, err
 	}
-	defer lock.leave()
+	defer done()
 	r, err := c.user(ctx, id)
 	if err != nil {
 		return sdk.User{}, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"mime"
@@ -32,8 +33,8 @@ type client struct {
 	identity     identity
 	libraries    libraryIDs
 	names        nameIndex
-	users        *stripes // changes of one user, one after the other
-	creating     *stripes // creations of one name, likewise
+	users        turns // changes of one user, one after the other
+	creating     turns // creations of one name, likewise
 }
 
 var (
@@ -62,6 +63,8 @@ type request struct {
 	auth string
 	// noContent: success is 204. A 200 is then somebody else's answer.
 	noContent bool
+	// persist: sent again also when the server cannot be reached or a proxy fails.
+	persist bool
 }
 
 // withKey authorises with the API key. Only this header is sent: the others are
@@ -96,6 +99,9 @@ func (c *client) send(ctx context.Context, rq request) (*http.Response, error) {
 	}
 	if rq.auth != "" {
 		hr.Header.Set("Authorization", rq.auth)
+	}
+	if ctx.Err() != nil {
+		return nil, ended(ctx, "the time was up before the server was asked")
 	}
 	if rq.method != http.MethodGet {
 		if err := c.writes.enter(ctx); err != nil {
@@ -186,15 +192,32 @@ func decode(body []byte, out any) error {
 	return nil
 }
 
-// retried is do for requests that may be sent twice: a locked database answers
-// 500, mostly for a moment.
+// retried is do for requests that may be sent twice. It sends them again after the
+// 500 of a locked database, which lasts a moment mostly, and after the time that
+// the server asks to wait, if that is short. Other failures are the caller's to see at once.
 func (c *client) retried(ctx context.Context, rq request) ([]byte, error) {
 	for _, wait := range c.waits.retry {
 		body, err := c.do(ctx, rq)
-		if !threw(err) || !pause(ctx, wait) {
+		again, after := worthAgain(err, rq.persist)
+		if !again || !pause(ctx, max(wait, after)) {
 			return body, err
 		}
-		c.log.DebugContext(ctx, "Jellyfin answered 500; asking again", "method", rq.method, "path", rq.path)
+		c.log.DebugContext(ctx, "asking Jellyfin again", "method", rq.method, "path", rq.path, "error", err)
 	}
 	return c.do(ctx, rq)
+}
+
+// longestWait is how long a server may ask to wait before the caller is told
+// instead.
+const longestWait = 10 * time.Second
+
+func worthAgain(err error, persist bool) (again bool, after time.Duration) {
+	e, ok := errors.AsType[*sdk.Error](err)
+	if !ok {
+		return false, 0
+	}
+	if e.RetryAfter > longestWait {
+		return false, 0
+	}
+	return threw(err) || e.Kind() == sdk.ReasonRateLimited || persist && e.Retryable, e.RetryAfter
 }

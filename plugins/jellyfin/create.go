@@ -42,11 +42,11 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 	if err := c.checkLibraries(ctx, req.Grant.Libraries, false); err != nil {
 		return none, err
 	}
-	lock := c.creating.of(fold(req.Username))
-	if err := lock.enter(ctx); err != nil {
+	done, err := c.creating.take(ctx, fold(req.Username))
+	if err != nil {
 		return none, err
 	}
-	defer lock.leave()
+	defer done()
 	absent, err := c.absent(ctx, req.Username)
 	if err != nil {
 		return none, err
@@ -74,7 +74,7 @@ func (c *client) absent(ctx context.Context, name string) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	_, err := c.pick(ctx, name, ids)
+	_, err := c.namesakes(ctx, name, ids)
 	switch {
 	case err == nil:
 		return false, nameTaken()

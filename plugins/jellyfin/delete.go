@@ -19,11 +19,11 @@ func (c *client) DeleteUser(ctx context.Context, req sdk.DeleteUserRequest) (sdk
 	if err != nil {
 		return sdk.DeleteUserResponse{}, err
 	}
-	lock := c.users.of(id.String())
-	if err := lock.enter(ctx); err != nil {
+	done, err := c.users.take(ctx, id.String())
+	if err != nil {
 		return sdk.DeleteUserResponse{}, err
 	}
-	defer lock.leave()
+	defer done()
 	r, err := c.user(ctx, id)
 	if sdk.ReasonOf(err) == sdk.ReasonNotFound {
 		return sdk.DeleteUserResponse{AlreadyGone: true}, nil
@@ -34,13 +34,13 @@ func (c *client) DeleteUser(ctx context.Context, req sdk.DeleteUserRequest) (sdk
 	if err := r.writable(); err != nil {
 		return sdk.DeleteUserResponse{}, err
 	}
-	return sdk.DeleteUserResponse{}, c.remove(ctx, r.id, r.Name, s.version)
+	return sdk.DeleteUserResponse{}, c.remove(ctx, r.id, r.Name, s.version, false)
 }
 
 // remove deletes a user and counts "not there" as done. 10.8 fails with 500 on a
 // user who is gone, and then the user is looked for.
-func (c *client) remove(ctx context.Context, id guid, name string, v version) error {
-	_, err := c.retried(ctx, request{method: http.MethodDelete, path: "/Users/" + id.String(), auth: c.withKey(), noContent: true})
+func (c *client) remove(ctx context.Context, id guid, name string, v version, persist bool) error {
+	_, err := c.retried(ctx, request{method: http.MethodDelete, path: "/Users/" + id.String(), auth: c.withKey(), noContent: true, persist: persist})
 	if threw(err) && !v.atLeast(v10_9) {
 		if _, gone := c.user(ctx, id); sdk.ReasonOf(gone) == sdk.ReasonNotFound {
 			err = gone

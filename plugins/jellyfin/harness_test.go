@@ -1,6 +1,7 @@
 package jellyfin
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"testing"
@@ -88,11 +89,17 @@ func wantReason(t *testing.T, err error, reasons ...sdk.Reason) {
 	}
 }
 
-func must[T any](v T, err error) func(t *testing.T) T {
-	return func(t *testing.T) T {
+// failer is a test, or a case of a property.
+type failer interface {
+	Helper()
+	Fatalf(string, ...any)
+}
+
+func must[T any](v T, err error) func(t failer) T {
+	return func(t failer) T {
 		t.Helper()
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v", err)
 		}
 		return v
 	}
@@ -107,4 +114,30 @@ func eachVersion(t *testing.T, fn func(t *testing.T, u *upstream, c *client)) {
 			fn(t, u, u.open())
 		})
 	}
+}
+
+// problem gives the error as what the contract says it is.
+func problem(err error) *sdk.Error {
+	e, _ := errors.AsType[*sdk.Error](err)
+	return e
+}
+
+// useToken makes clients use a user's access token in the key's place.
+func (u *upstream) useToken(idOrName string) {
+	u.t.Helper()
+	token, err := u.SignInDevice(idOrName, "browser")
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	u.ref.Secrets = map[string]string{apiKey: token}
+}
+
+// mustHave gives a user as the server has it.
+func mustHave(t failer, u *upstream, idOrName string) jellyfintest.User {
+	t.Helper()
+	have, ok := u.User(idOrName)
+	if !ok {
+		t.Fatalf("the server has no user %q", idOrName)
+	}
+	return have
 }

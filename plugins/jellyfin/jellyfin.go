@@ -90,8 +90,6 @@ func (Plugin) Open(_ context.Context, req sdk.OpenRequest) (sdk.MediaClient, err
 		writes:       make(gate, writesInFlight),
 		identity:     identity{reading: make(gate, 1)},
 		names:        nameIndex{listing: make(gate, 1)},
-		users:        newStripes(),
-		creating:     newStripes(),
 	}
 	if req.HTTP != nil {
 		c.http = *req.HTTP

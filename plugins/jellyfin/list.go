@@ -69,7 +69,7 @@ func (c *client) openList(ctx context.Context) (*http.Response, error) {
 			return nil, brokenOff(ctx, resp, err)
 		}
 		err = c.judge(rq, resp, body)
-		if err == nil { // unreachable while judge asks for the same
+		if err == nil { // judge asks for what was asked above, and must not be believed twice
 			err = nonsense(resp, "Jellyfin's answer is no list of users")
 		}
 		if !threw(err) || attempt >= len(c.waits.retry) || !pause(ctx, c.waits.retry[attempt]) {

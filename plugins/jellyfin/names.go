@@ -139,47 +139,52 @@ func (x *nameIndex) known(name string, since time.Time) (ids []guid, ok bool) {
 	return x.list.of(maphash.String(x.seed, fold(name))), true
 }
 
-// lookUp finds the user of a name, as the server folds it. The list that it uses
-// began after the given time; one is made when there is none, shared by whoever
-// waits for it.
-func (c *client) lookUp(ctx context.Context, name string, since time.Time) (record, error) {
+// lookUp finds the users of a name, as the server folds it: the one spelt the same
+// first. The list that it uses began after the given time; one is made when there
+// is none, shared by whoever waits for it. Nobody of the name is ReasonNotFound.
+func (c *client) lookUp(ctx context.Context, name string, since time.Time) ([]record, error) {
 	ids, ok := c.names.known(name, since)
 	if !ok {
-		if err := c.names.listing.enter(ctx); err != nil {
-			return record{}, err
+		var err error
+		if ids, err = c.listFor(ctx, name, since); err != nil {
+			return nil, err
 		}
-		ids, ok = c.names.known(name, since) // made while this call waited
-		if !ok {
-			if err := c.eachUser(ctx, func(*account) error { return nil }); err != nil {
-				c.names.listing.leave()
-				return record{}, err
-			}
-			ids, _ = c.names.known(name, since)
-		}
-		c.names.listing.leave()
 	}
-	return c.pick(ctx, name, ids)
+	return c.namesakes(ctx, name, ids)
 }
 
-// pick reads the users that may have the name, and gives the one that does: the
-// one spelt the same, or else the first.
-func (c *client) pick(ctx context.Context, name string, ids []guid) (record, error) {
-	var found *record
+func (c *client) listFor(ctx context.Context, name string, since time.Time) ([]guid, error) {
+	if err := c.names.listing.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer c.names.listing.leave()
+	if ids, ok := c.names.known(name, since); ok { // made while this call waited
+		return ids, nil
+	}
+	if err := c.eachUser(ctx, func(*account) error { return nil }); err != nil {
+		return nil, err
+	}
+	ids, _ := c.names.known(name, since)
+	return ids, nil
+}
+
+// namesakes reads the users that may have the name, and gives those that do.
+func (c *client) namesakes(ctx context.Context, name string, ids []guid) ([]record, error) {
+	var found []record
 	for _, id := range ids {
 		r, err := c.user(ctx, id)
 		switch {
 		case sdk.ReasonOf(err) == sdk.ReasonNotFound:
-			continue
 		case err != nil:
-			return record{}, err
+			return nil, err
 		case r.Name == name:
-			return r, nil
-		case found == nil && fold(r.Name) == fold(name):
-			found = &r
+			found = slices.Insert(found, 0, r)
+		case fold(r.Name) == fold(name):
+			found = append(found, r)
 		}
 	}
-	if found == nil {
-		return record{}, noSuchUser()
+	if len(found) == 0 {
+		return nil, noSuchUser()
 	}
-	return *found, nil
+	return found, nil
 }

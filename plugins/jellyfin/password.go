@@ -44,11 +44,11 @@ func (c *client) SetPassword(ctx context.Context, req sdk.SetPasswordRequest) (s
 			return none, sdk.Errorf(sdk.ReasonUnsupported, "setting a password %s", noPasswords)
 		}
 	}
-	lock := c.users.of(id.String())
-	if err := lock.enter(ctx); err != nil {
+	done, err := c.users.take(ctx, id.String())
+	if err != nil {
 		return none, err
 	}
-	defer lock.leave()
+	defer done()
 	r, err := c.user(ctx, id)
 	if err != nil {
 		return none, err

@@ -74,10 +74,12 @@ func (cr *creation) resolve(ctx context.Context, cause error) error {
 		if !pause(ctx, wait) {
 			return cr.ambiguous(cause, nil)
 		}
-		r, err := cr.lookUp(ctx, cr.name, cr.now())
+		found, err := cr.lookUp(ctx, cr.name, cr.now())
 		switch {
+		case err == nil && ended && len(found) > 1:
+			return nameTaken() // a lost race: 10.8 and 10.9 show its loser until they restart
 		case err == nil:
-			return cr.judgeFound(ctx, r, cause)
+			return cr.judgeFound(ctx, found[0], cause)
 		case sdk.ReasonOf(err) != sdk.ReasonNotFound:
 			return cr.ambiguous(cause, err)
 		case ended:
@@ -113,6 +115,9 @@ func (cr *creation) judgeFound(ctx context.Context, r record, cause error) error
 // account of somebody who was faster by a moment; theirs has a password by now,
 // and one that the exception cut short has none.
 func (cr *creation) provenBy(r record, cause error) bool {
+	if r.Name != cr.name {
+		return false
+	}
 	if !threw(cause) {
 		return true
 	}
@@ -130,7 +135,7 @@ func (cr *creation) undo(ctx context.Context, id guid) error {
 	defer cancel()
 	short, done := context.WithTimeout(ctx, left*3/4)
 	defer done()
-	err := cr.remove(short, id, cr.name, cr.server.version)
+	err := cr.remove(short, id, cr.name, cr.server.version, true)
 	if err == nil {
 		return nil
 	}
@@ -177,9 +182,9 @@ func (c *client) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.Fin
 	if _, err := c.ready(ctx); err != nil {
 		return sdk.FindUserResponse{}, err
 	}
-	r, err := c.lookUp(ctx, req.Username, c.now())
+	found, err := c.lookUp(ctx, req.Username, c.now())
 	if err != nil {
 		return sdk.FindUserResponse{}, err
 	}
-	return sdk.FindUserResponse{User: r.toSDK()}, nil
+	return sdk.FindUserResponse{User: found[0].toSDK()}, nil
 }
