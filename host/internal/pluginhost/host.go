@@ -73,7 +73,7 @@ type Host struct {
 	mu      sync.Mutex
 	entries map[string]*entry
 	// binaries is what the database knows of hashes that entries name.
-	binaries map[string]*binary
+	binaries map[string]*binaryRecord
 	stopped  bool
 }
 
@@ -104,7 +104,7 @@ func New(c Config) *Host {
 		},
 		launcher:  launcher{policy: c.Policy, env: inherited(c.Env), log: c.Logger, now: time.Now},
 		scanAsked: make(chan chan struct{}),
-		entries:   map[string]*entry{}, binaries: map[string]*binary{},
+		entries:   map[string]*entry{}, binaries: map[string]*binaryRecord{},
 	}
 }
 
@@ -505,7 +505,7 @@ func (h *Host) learnBinaries(ctx context.Context, approvals map[string][]approva
 	}
 }
 
-func (h *Host) binary(sha string) *binary {
+func (h *Host) binary(sha string) *binaryRecord {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.binaries[sha]

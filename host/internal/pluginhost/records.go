@@ -113,7 +113,7 @@ func (r records) remember(ctx context.Context, art *artefact, d sdkplugin.Declar
 
 // recall gives what a binary said of itself when it last ran, anywhere; nil when
 // it never did.
-func (r records) recall(ctx context.Context, sha string) (*binary, error) {
+func (r records) recall(ctx context.Context, sha string) (*binaryRecord, error) {
 	row, err := r.db.Ent.PluginBinary.Query().Where(pluginbinary.Sha256(sha)).Only(ctx)
 	switch {
 	case db.IsNotFound(err):
@@ -121,7 +121,7 @@ func (r records) recall(ctx context.Context, sha string) (*binary, error) {
 	case err != nil:
 		return nil, database.Wrap("get", binaryEntity, err)
 	}
-	b := &binary{size: row.SizeBytes}
+	b := &binaryRecord{size: row.SizeBytes}
 	if len(row.Build) > 0 && json.Unmarshal(row.Build, &b.build) != nil {
 		b.build = nil // written by another version; the file tells again
 	}
@@ -135,8 +135,8 @@ func (r records) recall(ctx context.Context, sha string) (*binary, error) {
 	return b, nil
 }
 
-// binary is what is known of a binary by its hash.
-type binary struct {
+// binaryRecord is what is known of a binary by its hash.
+type binaryRecord struct {
 	size        int64
 	build       *Build
 	declaration *sdkplugin.Declaration

@@ -43,7 +43,7 @@ func call[T any](ctx context.Context, c *client, v verb, lent []string, do func(
 			return none, c.explain(v, err, lent)
 		}
 		resp, err := send(ctx, c, served, v.name, v.deadline(policy), lent, do)
-		served.done()
+		served.done(processGone(err) || errors.Is(err, errCut))
 		switch {
 		case err == nil:
 			return resp, nil
@@ -95,7 +95,7 @@ func (c *client) enter(ctx context.Context, v verb, policy CallPolicy) (*turn, e
 	if err != nil {
 		return nil, err
 	}
-	served.done()
+	served.done(false)
 
 	desc, err := c.registry.Describe(c.ref.ServerType)
 	if err != nil {
@@ -140,11 +140,14 @@ func (t *turn) acquire(ctx context.Context) (*Served, error) {
 			r.mu.Unlock()
 			return nil, err
 		}
+		var doubt time.Duration
 		if e.current != nil && e.current != t.avoid {
-			e.current.calls++
-			served := e.current
-			r.mu.Unlock()
-			return served, nil
+			if doubt = time.Until(e.current.suspectUntil); doubt <= 0 {
+				e.current.calls++
+				served := e.current
+				r.mu.Unlock()
+				return served, nil
+			}
 		}
 		down := e.whyDown()
 		hopeless := e.current == nil && (e.down.Final || time.Until(e.down.RetryAt) > t.wait)
@@ -156,8 +159,12 @@ func (t *turn) acquire(ctx context.Context) (*Served, error) {
 				Message: down.Error(), Err: down,
 			}
 		}
+		if doubt <= 0 {
+			doubt = t.wait
+		}
 		select {
 		case <-changed:
+		case <-time.After(doubt):
 		case <-timer.C:
 			expired = true // look once more, then give up
 		case <-ctx.Done():

@@ -71,7 +71,11 @@ type Served struct {
 	session  Session
 	calls    int  // guarded by registry.mu
 	current  bool // guarded by registry.mu
-	drained  chan struct{}
+	// suspectUntil follows a call that found the process gone: until then nobody
+	// is sent there, since its end is about to be noticed. Guarded by
+	// registry.mu.
+	suspectUntil time.Time
+	drained      chan struct{}
 }
 
 // Register claims the server type of an offer for its plugin. A plugin that
@@ -234,10 +238,16 @@ func (s *Served) settle() {
 	}
 }
 
-// done ends one call.
-func (s *Served) done() {
+// done ends one call; gone says that it found the process gone.
+func (s *Served) done(gone bool) {
 	s.registry.mu.Lock()
 	defer s.registry.mu.Unlock()
+	if gone {
+		s.suspectUntil = time.Now().Add(suspicion)
+	}
 	s.calls--
 	s.settle()
 }
+
+// suspicion is longer than it takes to notice that a process has ended.
+const suspicion = 300 * time.Millisecond

@@ -1,0 +1,200 @@
+package pluginhost
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What cannot run says so in a state and a message, and disturbs nobody.
+func TestStartsThatCannotHeal(t *testing.T) {
+	certificate := strings.Repeat("A", 300)
+	for _, test := range []struct {
+		name    string
+		variant variant
+		code    string
+		message string
+	}{
+		{"GarbageHandshake", variant{Mode: "garbage"}, CodeNotPlugin, "no handshake"},
+		{"BinaryHandshake", variant{Mode: "binary"}, CodeNotPlugin, "no end"},
+		{"EndsWithoutAWord", variant{Mode: "quiet"}, CodeNotPlugin, "without a word"},
+		{"WrongContract", variant{Mode: "handshake:1|99|unix|/x|grpc|" + certificate}, CodeProtocolVersion, "version 99"},
+		{"WrongCore", variant{Mode: "handshake:2|1|unix|/x|grpc|" + certificate}, CodeProtocolVersion, "version 2 of the plugin protocol"},
+		{"NetRPC", variant{Mode: "handshake:1|1|unix|/x|netrpc|" + certificate}, CodeNotPlugin, "gRPC"},
+		{"PlainText", variant{Mode: "handshake:1|1|unix|/x|grpc|"}, CodeNotPlugin, "encrypt"},
+		{"AnotherName", variant{Name: "other"}, CodeNameMismatch, "zondarr-plugin-other"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			drop(t, h.install, "bad", test.variant)
+			drop(t, h.install, "good", variant{})
+			h.start()
+			s := h.await("bad", StateFailed)
+			if s.ErrorCode != test.code || !strings.Contains(s.Message, test.message) || s.PID != 0 {
+				t.Errorf("it is %+v", s)
+			}
+			if s := h.status("good"); s.State != StateReady || s.Restarts != 0 {
+				t.Errorf("another plugin was disturbed: %+v", s)
+			}
+			if left := processesBelow(h.install); len(left) != 1 {
+				t.Errorf("processes are left: %v", left)
+			}
+		})
+	}
+}
+
+// What may heal is tried again with backoff.
+func TestStartsThatMayHeal(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		variant variant
+		code    string
+	}{
+		{"ExitAtStart", variant{Mode: "exit:5"}, CodeCrashed},
+		{"HandshakeNeverComes", variant{Mode: "silent"}, CodeHandshakeTimeout},
+		{"FloodInsteadOfHandshake", variant{Mode: "flood"}, CodeHandshakeTimeout},
+		{"DescribeHangs", variant{Mode: "slowdescribe"}, CodeHandshakeTimeout},
+		{"ListensElsewhere", variant{Mode: "handshake:1|1|unix|/tmp/elsewhere.sock|grpc|" + strings.Repeat("A", 300)}, CodeCrashed},
+		{"ListensOnTCP", variant{Mode: "handshake:1|1|tcp|127.0.0.1:1|grpc|" + strings.Repeat("A", 300)}, CodeCrashed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, withPolicy(func(p *Policy) { p.StartTimeout = 700 * time.Millisecond; p.CrashLoop = 100 }))
+			drop(t, h.install, "bad", test.variant)
+			drop(t, h.install, "good", variant{})
+			h.start()
+			eventually(t, "it was tried twice", func() bool {
+				h.entries["bad"].mu.Lock()
+				defer h.entries["bad"].mu.Unlock()
+				return len(h.entries["bad"].crashes.times) >= 2
+			})
+			s := h.await("bad", StateBackingOff)
+			if s.ErrorCode != test.code || s.LastCrash == nil {
+				t.Errorf("it is %+v", s)
+			}
+			if s := h.status("good"); s.State != StateReady || s.Restarts != 0 {
+				t.Errorf("another plugin was disturbed: %+v", s)
+			}
+		})
+	}
+}
+
+// A slow start is only slow.
+func TestSlowStart(t *testing.T) {
+	h := newHouse(t)
+	drop(t, h.install, "media", variant{Mode: "slow:600ms"})
+	h.start()
+	if s := h.status("media"); s.State != StateReady {
+		t.Errorf("it is %+v", s)
+	}
+}
+
+// A file is judged by what it holds, without being run.
+func TestFilesThatAreNotTaken(t *testing.T) {
+	other := bytes.Clone(template)
+	binary.LittleEndian.PutUint16(other[18:], uint16(elf.EM_S390))
+	for _, test := range []struct {
+		name    string
+		make    func(t *testing.T, dir string)
+		code    string
+		message string
+	}{
+		{"Text", func(t *testing.T, dir string) { dropFile(t, dir, "bad", []byte("just words")) }, CodeNotPlugin, "no program"},
+		{"Empty", func(t *testing.T, dir string) { dropFile(t, dir, "bad", nil) }, CodeNotPlugin, "no program"},
+		{"WrongArchitecture", func(t *testing.T, dir string) { dropFile(t, dir, "bad", other) }, CodeWrongPlatform, "s390x"},
+		{"WindowsProgram", func(t *testing.T, dir string) { dropFile(t, dir, "bad", []byte("MZ\x90\x00 and so on")) }, CodeWrongPlatform, "windows"},
+		{"CutShort", func(t *testing.T, dir string) { dropFile(t, dir, "bad", template[:len(template)/2]) }, CodeIncomplete, "not complete"},
+		{"WorldWritable", func(t *testing.T, dir string) {
+			must(t, os.Chmod(drop(t, dir, "bad", variant{}), 0o777))
+		}, CodeWorldWritable, "file"},
+		{"NotExecutable", func(t *testing.T, dir string) {
+			must(t, os.Chmod(drop(t, dir, "bad", variant{}), 0o644))
+		}, CodeNotExecutable, "executable"},
+		{"ForeignOwner", func(t *testing.T, dir string) {
+			must(t, os.Chown(drop(t, dir, "bad", variant{}), 12345, 12345))
+		}, CodeForeignOwner, "another user"},
+		{"LinkOutside", func(t *testing.T, dir string) {
+			must(t, os.Symlink(drop(t, t.TempDir(), "bad", variant{}), filepath.Join(dir, filePrefix+"bad")))
+		}, CodeLinkOutside, "leads out"},
+		{"LinkNowhere", func(t *testing.T, dir string) {
+			must(t, os.Symlink("missing", filepath.Join(dir, filePrefix+"bad")))
+		}, CodeUnreadable, "leads nowhere"},
+		{"Directory", func(t *testing.T, dir string) {
+			must(t, os.Mkdir(filepath.Join(dir, filePrefix+"bad"), 0o755))
+		}, CodeNotRegular, "no regular file"},
+		{"Pipe", func(t *testing.T, dir string) { mkfifo(t, filepath.Join(dir, filePrefix+"bad")) }, CodeNotRegular, "no regular file"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHouse(t)
+			h.start()
+			test.make(t, h.dir)
+			s := h.await("bad", StateFailed)
+			if s.ErrorCode != test.code || !strings.Contains(s.Message, test.message) || strings.Contains(s.Message, h.dir) {
+				t.Errorf("it is %+v", s)
+			}
+			if _, err := h.Approve(t.Context(), "bad", s.SHA256, "admin:test"); err == nil {
+				t.Error("it was approved")
+			}
+		})
+	}
+}
+
+func TestWorldWritableDirectory(t *testing.T) {
+	h := newHouse(t)
+	h.start()
+	drop(t, h.dir, "media", variant{})
+	must(t, os.Chmod(h.dir, 0o777))
+	if s := h.await("media", StateFailed); s.ErrorCode != CodeWorldWritable || !strings.Contains(s.Message, "directory") {
+		t.Errorf("it is %+v", s)
+	}
+	must(t, os.Chmod(h.dir, 0o755))
+	h.await("media", StateAwaitingApproval)
+}
+
+// A link within the directory is a file like any other.
+func TestLinkInside(t *testing.T) {
+	h := newHouse(t)
+	h.start()
+	must(t, os.WriteFile(filepath.Join(h.dir, "media-1.0"), variant{}.binary(), 0o755))
+	must(t, os.Symlink("media-1.0", filepath.Join(h.dir, filePrefix+"media")))
+	h.await("media", StateAwaitingApproval)
+	if s := h.approve("media"); s.State != StateReady {
+		t.Errorf("it is %+v", s)
+	}
+}
+
+// A script is run like any program, and is no plugin if it does not behave.
+func TestScript(t *testing.T) {
+	h := newHouse(t)
+	dropFile(t, h.install, "script", []byte("#!/bin/sh\necho hello\nsleep 60\n"))
+	dropFile(t, h.install, "lost", []byte("#!/no/such/interpreter\n"))
+	h.start()
+	if s := h.await("script", StateFailed); s.ErrorCode != CodeNotPlugin {
+		t.Errorf("it is %+v", s)
+	}
+	if s := h.await("lost", StateFailed); s.ErrorCode != CodeCannotExecute || !strings.Contains(s.Message, "interpreter") {
+		t.Errorf("it is %+v", s)
+	}
+}
+
+// Names that no plugin may have are told in the log, once.
+func TestInvalidNames(t *testing.T) {
+	h := newHouse(t)
+	dropFile(t, h.dir, "Bad", variant{}.binary())
+	dropFile(t, h.dir, "a b", variant{}.binary())
+	must(t, os.WriteFile(filepath.Join(h.dir, "README"), []byte("plugins go here"), 0o644))
+	h.start()
+	time.Sleep(10 * h.policy.ScanEvery)
+	if l := h.List(); len(l) != 0 {
+		t.Errorf("listed are %+v", l)
+	}
+	if lines := h.logs.lines("not allowed"); len(lines) != 2 {
+		t.Errorf("the log says %v", lines)
+	}
+}
