@@ -34,17 +34,22 @@ type invitation struct {
 // acceptFor accepts a share for the invitee, with the invitee's own sign-in. An
 // invite that does not show up in time, or a plex.tv that does not answer, leaves
 // the share waiting for the person; only a plain no is an error.
-func (c *client) acceptFor(ctx context.Context, as principal, owner account, sh share) error {
+func (c *client) acceptFor(ctx context.Context, as principal, owner account, sh share) (accepted bool, err error) {
+	if deadline, bounded := ctx.Deadline(); bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-reserve))
+		defer cancel()
+	}
 	for _, wait := range acceptWaits() {
-		if wait > 0 && (!lasts(ctx, wait+reserve) || c.wire.sleep(ctx, wait) != nil) {
-			return nil
+		if wait > 0 && (!lasts(ctx, wait) || c.wire.sleep(ctx, wait) != nil) {
+			return false, nil
 		}
 		id, err := c.findInvite(ctx, as, owner, sh)
 		switch {
 		case goneOrAbsent(err):
 			return c.acceptV1(ctx, as, owner)
 		case sdk.ReasonOf(err) == sdk.ReasonLinkExpired:
-			return nil
+			return false, nil
 		case err != nil, id == "":
 			continue
 		}
@@ -53,14 +58,14 @@ func (c *client) acceptFor(ctx context.Context, as principal, owner account, sh 
 		})
 		switch {
 		case err == nil, absent(err): // not found: accepted by hand meanwhile
-			return nil
+			return true, nil
 		case gone(err):
 			return c.acceptV1(ctx, as, owner)
 		case declined(err):
-			return notReady()
+			return false, notReady()
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // findInvite gives the id under which the invitee can accept the share, or "".
@@ -102,7 +107,7 @@ type invitationV1 struct {
 
 // acceptV1 is the older way. It accepts all that one owner has sent, so it is
 // used only if that is this one server; otherwise the person accepts by hand.
-func (c *client) acceptV1(ctx context.Context, as principal, owner account) error {
+func (c *client) acceptV1(ctx context.Context, as principal, owner account) (accepted bool, err error) {
 	var answer struct {
 		XMLName xml.Name       `xml:"MediaContainer"`
 		Invites []invitationV1 `xml:"Invite"`
@@ -113,7 +118,7 @@ func (c *client) acceptV1(ctx context.Context, as principal, owner account) erro
 	}
 	if err != nil {
 		c.log.WarnContext(ctx, "plex.tv no longer lets an invite be accepted for the invitee, who must do it by hand", "error", err)
-		return nil
+		return false, nil
 	}
 	for _, inv := range answer.Invites {
 		if inv.ID != string(owner.ID) || !bool(inv.Server) || len(inv.Servers) != 1 {
@@ -124,8 +129,9 @@ func (c *client) acceptV1(ctx context.Context, as principal, owner account) erro
 			query: url.Values{"friend": {zeroOne(bool(inv.Friend))}, "home": {"0"}, "server": {"1"}}, as: as, repeat: true,
 		})
 		if declined(err) {
-			return notReady()
+			return false, notReady()
 		}
+		accepted = accepted || err == nil
 	}
-	return nil
+	return accepted, nil
 }

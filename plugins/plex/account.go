@@ -17,7 +17,6 @@ type account struct {
 	Email        string `json:"email"`
 	Confirmed    *flag  `json:"confirmed"`
 	Restricted   flag   `json:"restricted"`
-	Home         flag   `json:"home"`
 	HomeAdmin    flag   `json:"homeAdmin"`
 	HomeSize     number `json:"homeSize"`
 	Subscription struct {

@@ -205,7 +205,7 @@ func TestReplaceFaults(t *testing.T) {
 	}
 	r.fake.AddFault(plextest.Fault{Kind: plextest.FaultDown, Method: http.MethodPost, Path: "/api/v2/shared_servers"})
 	_, err = r.setLibraries(u.ID, all())
-	r.want(err, sdk.ReasonAmbiguous, "until the libraries are set again or the person is resumed")
+	r.want(err, sdk.ReasonAmbiguous, "may be without access until resumed")
 	r.fake.ClearFaults()
 	if _, err := r.resume(before); err != nil {
 		t.Fatal(err)

@@ -192,11 +192,14 @@ func (c *client) settle(ctx context.Context, r roster, sh share, guest principal
 	if !libraries.matches(sh) {
 		return sh, notApplied("the libraries")
 	}
+	accepted := false
 	if !sh.Accepted && guest.token != "" {
-		if err := c.acceptFor(ctx, guest, r.owner, sh); err != nil {
+		var err error
+		if accepted, err = c.acceptFor(ctx, guest, r.owner, sh); err != nil {
 			return sh, err
 		}
 	}
+	last := len(looks()) - 1
 	for n, wait := range looks() {
 		if wait > 0 && c.wire.sleep(ctx, wait) != nil {
 			break
@@ -208,9 +211,10 @@ func (c *client) settle(ctx context.Context, r roster, sh share, guest principal
 		sh = now
 		wrong := c.wrong(sh, libraries, set)
 		switch {
-		case len(wrong) == 0:
+		case len(wrong) == 0 && (sh.Accepted || !accepted || n == last):
 			return sh, nil
-		case n == len(looks())-1:
+		case len(wrong) == 0: // accepted, but not shown as such yet
+		case n == last:
 			return sh, notApplied(strings.Join(wrong, ", "))
 		case n == 0:
 			// The call that shares does not always take the settings.
@@ -219,7 +223,7 @@ func (c *client) settle(ctx context.Context, r roster, sh share, guest principal
 			}
 		}
 	}
-	return sh, ctx.Err()
+	return sh, outOfTime()
 }
 
 // wrong names what a share has that was not asked for.

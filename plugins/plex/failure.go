@@ -130,8 +130,10 @@ func refusal(r request, resp *http.Response, body []byte) error {
 		return fail(sdk.ReasonUnavailable, "%s is not available at the moment (HTTP %d)", r.at, s)
 	case s >= 500:
 		return fail(sdk.ReasonServerError, "%s failed at %s (HTTP %d)", r.at, r.name(), s)
-	case s >= 300 && s < 400:
+	case s < 400 && r.at == atServer:
 		return fail(sdk.ReasonWrongProduct, "%s answers %s with a redirect elsewhere (HTTP %d)", r.at, r.name(), s)
+	case s < 400:
+		return fail(sdk.ReasonServerError, "%s answers %s with a redirect elsewhere (HTTP %d)", r.at, r.name(), s)
 	default:
 		return fail(sdk.ReasonInvalid, "%s refused %s (%s)", r.at, r.name(), said)
 	}
@@ -213,6 +215,11 @@ func unreached(r request, err error) error {
 func timedOut(err error) bool {
 	t, ok := errors.AsType[net.Error](err)
 	return ok && t.Timeout() || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// outOfTime is the failure of a call whose own time is over.
+func outOfTime() *sdk.Error {
+	return sdk.Errorf(sdk.ReasonTimeout, "plex.tv did not get it done in time")
 }
 
 // reachWords tells the usual causes apart without the text of the error, which

@@ -128,7 +128,7 @@ func (c *client) explain(r roster, refusal error) error {
 // whole and makes sure that it is with the account that was meant: names change
 // hands, ids do not.
 func (c *client) await(ctx context.Context, r roster, who invitee) (share, error) {
-	var last error
+	last := error(outOfTime())
 	for _, wait := range looks() {
 		if wait > 0 && (!lasts(ctx, wait) || c.wire.sleep(ctx, wait) != nil) {
 			break
@@ -142,9 +142,6 @@ func (c *client) await(ctx context.Context, r roster, who invitee) (share, error
 			return c.whole(ctx, sh)
 		}
 		last = sdk.Errorf(sdk.ReasonServerError, "plex.tv does not show the share that was asked for")
-	}
-	if last == nil {
-		last = ctx.Err()
 	}
 	return share{}, last
 }

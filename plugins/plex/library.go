@@ -22,7 +22,6 @@ type section struct {
 // directory is a library as the media server knows it.
 type directory struct {
 	Key   ident  `json:"key"`
-	UUID  string `json:"uuid"`
 	Title string `json:"title"`
 	Type  string `json:"type"`
 	Agent string `json:"agent"`

@@ -92,5 +92,5 @@ func (c *client) readBack(ctx context.Context, r roster, sh share, want sharing)
 			return sh, nil, nil
 		}
 	}
-	return sh, wrong, ctx.Err()
+	return sh, wrong, nil
 }

@@ -73,8 +73,8 @@ func (c *client) takeBack(ctx context.Context, r roster, who invitee) error {
 	if last != nil {
 		return last
 	}
-	if err := ctx.Err(); err != nil {
-		return unreached(request{method: http.MethodDelete, at: atCloud, path: sharePath}, err)
+	if ctx.Err() != nil {
+		return outOfTime()
 	}
 	return sdk.Errorf(sdk.ReasonServerError, "plex.tv says that the share was removed, but still lists it; try again")
 }

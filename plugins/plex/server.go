@@ -71,7 +71,7 @@ func (c *client) meet(ctx context.Context) (string, error) {
 	case err == nil && who.Machine != confirmed:
 		return "", c.wrongServer()
 	case ctx.Err() != nil:
-		return "", unreached(request{method: http.MethodGet, at: atServer, path: "/identity"}, ctx.Err())
+		return "", outOfTime()
 	}
 	return confirmed, nil
 }

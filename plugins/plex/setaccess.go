@@ -138,23 +138,24 @@ func (c *client) replace(ctx context.Context, r roster, sh share, libraries sele
 	if err != nil && !sh.Home {
 		return share{}, err
 	}
-	if err := c.takeBack(ctx, r, sh.Who); err != nil {
-		return share{}, err
-	}
+	err = c.takeBack(ctx, r, sh.Who)
 	ctx, cancel := detached(ctx, replaceLimit)
 	defer cancel()
-	out, err := c.remake(ctx, r, sh.Who, libraries, set)
 	if err == nil {
-		return out, nil
+		var out share
+		if out, err = c.remake(ctx, r, sh.Who, libraries, set); err == nil {
+			return out, nil
+		}
 	}
+	// Also a share that could not be removed for certain may be gone.
 	if before.all || len(before.ids) > 0 {
 		if _, errBack := c.remake(ctx, r, sh.Who, before, set); errBack == nil {
 			return share{}, err
 		}
 	}
-	out2 := sdk.Errorf(sdk.ReasonAmbiguous, "the share had to be made anew, and plex.tv failed in between: the person may be without access until the libraries are set again or the person is resumed")
-	out2.Source, out2.Err = sdk.SourceUpstream, err
-	return share{}, out2
+	lost := sdk.Errorf(sdk.ReasonAmbiguous, "the share had to be made anew, and plex.tv failed in between: the person may be without access until resumed")
+	lost.Source, lost.Err = sdk.SourceUpstream, err
+	return share{}, lost
 }
 
 // remake shares with somebody who had a share a moment ago.

@@ -134,7 +134,8 @@ func (s sharing) clone() sharing {
 	return s
 }
 
-// differences names, for people, what another set has that this one has not.
+// differences names, for people, what differs in another set. The two flags of
+// features that Plex has retired may get lost there, but not appear.
 func (s sharing) differences(other sharing) []string {
 	var out []string
 	add := func(differs bool, name string) {
@@ -144,8 +145,8 @@ func (s sharing) differences(other sharing) []string {
 	}
 	add(s.AllowSync != other.AllowSync, "downloads")
 	add(s.AllowTuners != other.AllowTuners, "live TV")
-	add(s.AllowCameraUpload != other.AllowCameraUpload, "camera upload")
-	add(s.AllowChannels != other.AllowChannels, "channels")
+	add(!s.AllowCameraUpload && other.AllowCameraUpload, "camera upload")
+	add(!s.AllowChannels && other.AllowChannels, "channels")
 	add(s.AllowSubtitleAdmin != other.AllowSubtitleAdmin, "subtitle administration")
 	for _, name := range filterNames() {
 		add(s.filter(name) != other.filter(name), "the content filter "+strings.TrimPrefix(name, "filter"))
