@@ -23,6 +23,8 @@ type Options struct {
 	// Beside opens a SQLite file beside a running host, for a command that only adds or
 	// reads. It migrates only where no host holds the file. PostgreSQL is always shared.
 	Beside bool
+	// Moved opens a database even if it was marked as moved.
+	Moved bool
 	// Logger is told of migrations; nil is silence.
 	Logger *slog.Logger
 	// Migrations are the folders sqlite and postgres; nil is those of package migrations.
@@ -36,22 +38,35 @@ type DB struct {
 	// Dialect is for the rare place where the two differ.
 	Dialect Dialect
 
+	at     location
 	driver *entDriver
 	lock   *flock.Flock // on SQLite, unless opened beside
 }
 
 // Open migrates and opens the database. On SQLite it fails with ErrLocked while another
 // host has the file; on a database that a newer Zondarr has migrated it fails with a
-// *VersionError. Its errors never contain the URL.
+// *VersionError, on one that was moved elsewhere with a *MovedError. Its errors never
+// contain the URL.
 func Open(ctx context.Context, opts Options) (*DB, error) {
 	at, err := opts.location()
 	if err != nil {
 		return nil, err
 	}
+	var d *DB
 	if at.dialect == Postgres {
-		return openPostgres(ctx, at)
+		d, err = openPostgres(ctx, at)
+	} else {
+		d, err = openSQLiteDB(ctx, at, opts.Beside)
 	}
-	return openSQLiteDB(ctx, at, opts.Beside)
+	if err != nil {
+		return nil, err
+	}
+	if !opts.Moved {
+		if err := d.checkMoved(ctx); err != nil {
+			return nil, errors.Join(err, d.Close())
+		}
+	}
+	return d, nil
 }
 
 // location is where the database is, and how it is migrated there.
@@ -71,7 +86,7 @@ func (o Options) location() (location, error) {
 }
 
 func openSQLiteDB(ctx context.Context, at location, beside bool) (_ *DB, err error) {
-	d := &DB{Dialect: SQLite}
+	d := &DB{Dialect: SQLite, at: at}
 	if beside {
 		err = migrateBeside(ctx, at)
 	} else {
@@ -113,7 +128,7 @@ func openPostgres(ctx context.Context, at location) (*DB, error) {
 	handle.SetConnMaxIdleTime(5 * time.Minute)
 	handle.SetConnMaxLifetime(time.Hour) // so that a failed-over server is left behind
 	p := newPool(handle, at.statementCache)
-	return (&DB{Dialect: Postgres}).opened(ctx, p, p)
+	return (&DB{Dialect: Postgres, at: at}).opened(ctx, p, p)
 }
 
 func (d *DB) opened(ctx context.Context, write, read *pool) (*DB, error) {

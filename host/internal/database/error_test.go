@@ -132,7 +132,7 @@ func TestErrorKinds(t *testing.T) {
 			}
 		})
 		t.Run("AnythingElse", func(t *testing.T) {
-			_, err := d.Ent.QueryContext(ctx, "SELECT nonsense FROM nowhere")
+			_, err := d.Ent.ExecContext(ctx, "DELETE FROM nowhere")
 			isOnly(t, database.Wrap("read", "nonsense", err), nil)
 		})
 	})

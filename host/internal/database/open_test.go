@@ -75,21 +75,30 @@ func TestSQLiteIsSetUp(t *testing.T) {
 	}
 	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000"}
 	for pragma, value := range want {
-		rows, err := d.Ent.QueryContext(t.Context(), "PRAGMA "+pragma) // not a SELECT: asks the writer
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got string
-		for rows.Next() {
-			if err := rows.Scan(&got); err != nil {
-				t.Fatal(err)
-			}
-		}
-		rows.Close()
+		got := pragmaOf(t, d, pragma)
 		if got != value {
 			t.Errorf("%s is %s, want %s", pragma, got, value)
 		}
 	}
+}
+
+// pragmaOf asks the writer: the statement is no SELECT.
+func pragmaOf(t *testing.T, d *database.DB, pragma string) (value string) {
+	t.Helper()
+	rows, err := d.Ent.QueryContext(t.Context(), "PRAGMA "+pragma)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return value
 }
 
 // One SQLite file has one host; a command may open it beside.
