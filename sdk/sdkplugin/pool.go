@@ -165,11 +165,11 @@ func (p *pool) openClient(ctx context.Context, o *opened, ref *pb.ServerRef) (cl
 	case err != nil:
 		return nil, err
 	case client == nil:
-		return nil, errors.New("Open returned neither a client nor an error") //nolint:revive // Open is a name
+		return nil, errors.New("the plugin's Open returned neither a client nor an error")
 	}
 	if got, want := reflect.TypeOf(client), reflect.TypeOf(p.desc.Client); got != want {
 		_ = client.Close()
-		return nil, fmt.Errorf("Open returned a %v, but Describe declares a %v", got, want) //nolint:revive // Open is a name
+		return nil, fmt.Errorf("the plugin's Open returned a %v, but its Describe declares a %v", got, want)
 	}
 	return client, nil
 }
@@ -179,7 +179,7 @@ func (p *pool) close(o *opened) {
 	<-o.ready
 	defer func() {
 		if r := recover(); r != nil {
-			_ = panicked(context.Background(), o.log, "Close", r)
+			o.log.Error("the plugin panicked in Close", "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 		}
 	}()
 	if o.free != nil {

@@ -65,7 +65,7 @@ func NewServer(p sdk.Plugin, options ...ServerOption) (*Server, error) {
 func describePlugin(p sdk.Plugin) (desc sdk.Description, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("Describe panicked: %v", r) //nolint:revive // Describe is a name
+			err = fmt.Errorf("the plugin's Describe panicked: %v", r)
 		}
 	}()
 	desc = p.Describe()

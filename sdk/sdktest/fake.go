@@ -129,7 +129,7 @@ func (f *Fake) Open(_ context.Context, req sdk.OpenRequest) (sdk.MediaClient, er
 		web = &http.Client{Transport: memoryTransport{srv}}
 	}
 	f.opened++
-	c := fakeClient{
+	c := &fakeClient{
 		ref: req.Server, http: web, log: req.Logger, desc: f.Describe(),
 		closed: func() {
 			f.mu.Lock()
@@ -140,7 +140,7 @@ func (f *Fake) Open(_ context.Context, req sdk.OpenRequest) (sdk.MediaClient, er
 	if f.Minimal {
 		return &minimalClient{c}, nil
 	}
-	return &c, nil
+	return c, nil
 }
 
 // Opened and Closed count the clients that were opened and closed.

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/zondarr/zondarr/sdk"
@@ -24,10 +25,12 @@ type fakeClient struct {
 	log    *slog.Logger
 	desc   sdk.Description
 	closed func()
+	// confirmed says that the address leads to the server that was stored.
+	confirmed atomic.Bool
 }
 
 // minimalClient hides every optional interface.
-type minimalClient struct{ inner fakeClient }
+type minimalClient struct{ inner *fakeClient }
 
 var (
 	_ sdk.MediaClient      = (*minimalClient)(nil)
@@ -95,6 +98,9 @@ func (c *fakeClient) do(ctx context.Context, st step, method, path string, in, o
 	base := st.base
 	if base == "" {
 		base = c.ref.URL
+		if err := c.confirm(ctx, st); err != nil {
+			return false, err
+		}
 	}
 	req, err := http.NewRequestWithContext(ctx, method, base+path, body)
 	if err != nil {
@@ -131,6 +137,23 @@ func (c *fakeClient) do(ctx context.Context, st step, method, path string, in, o
 		return false, e
 	}
 	return resp.Header.Get(trustHeader) != "", nil
+}
+
+// confirm asks a stored server for its id before the key goes there for the first time:
+// the address may belong to somebody else by now.
+func (c *fakeClient) confirm(ctx context.Context, st step) error {
+	if st.noKey || c.ref.ExternalID == "" || c.confirmed.Load() {
+		return nil
+	}
+	var facts sdk.ServerFacts
+	if _, err := c.do(ctx, step{op: "confirm", noKey: true}, http.MethodGet, "/info", nil, &facts); err != nil {
+		return err
+	}
+	if facts.ExternalID != c.ref.ExternalID {
+		return sdk.Errorf(sdk.ReasonWrongServer, "this is another server than before")
+	}
+	c.confirmed.Store(true)
+	return nil
 }
 
 // typed gives the typed failure inside an error of net/http.
