@@ -41,7 +41,7 @@ func (c *client) acceptFor(ctx context.Context, as principal, owner account, sh 
 		defer cancel()
 	}
 	for _, wait := range acceptWaits() {
-		if wait > 0 && (!lasts(ctx, wait) || c.wire.sleep(ctx, wait) != nil) {
+		if !c.wire.pause(ctx, wait) {
 			return false, nil
 		}
 		id, err := c.findInvite(ctx, as, owner, sh)

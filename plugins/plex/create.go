@@ -201,7 +201,7 @@ func (c *client) settle(ctx context.Context, r roster, sh share, guest principal
 	}
 	last := len(looks()) - 1
 	for n, wait := range looks() {
-		if wait > 0 && c.wire.sleep(ctx, wait) != nil {
+		if !c.wire.pause(ctx, wait) {
 			break
 		}
 		now, err := c.await(ctx, r, sh.Who)

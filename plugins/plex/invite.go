@@ -130,7 +130,7 @@ func (c *client) explain(r roster, refusal error) error {
 func (c *client) await(ctx context.Context, r roster, who invitee) (share, error) {
 	last := error(outOfTime())
 	for _, wait := range looks() {
-		if wait > 0 && (!lasts(ctx, wait) || c.wire.sleep(ctx, wait) != nil) {
+		if !c.wire.pause(ctx, wait) {
 			break
 		}
 		now, err := c.again(ctx, r)

@@ -208,20 +208,20 @@ func TestLinkFailures(t *testing.T) {
 		if err := r.fake.Approve(codeOf(t, begun.State), r.alice.ID); err != nil {
 			t.Fatal(err)
 		}
-		clear := fault(plextest.FaultDown, "/api/v2/user")
+		over := fault(plextest.FaultDown, "/api/v2/user")
 		_, err := r.c.PollLink(t.Context(), sdk.PollLinkRequest{State: begun.State})
 		r.want(err, sdk.ReasonUnavailable)
-		clear()
+		over()
 		if got := r.poll(begun.State).Status; got != sdk.LinkApproved {
 			t.Errorf("afterwards: %s", got)
 		}
 	})
 	t.Run("SignOutDown", func(t *testing.T) {
 		approved := r.poll(begun.State)
-		clear := fault(plextest.FaultDown, "/api/v2/users/signout")
+		over := fault(plextest.FaultDown, "/api/v2/users/signout")
 		_, err := r.c.EndLink(t.Context(), sdk.EndLinkRequest{State: approved.State})
 		r.want(err, sdk.ReasonUnavailable)
-		clear()
+		over()
 		if _, err := r.c.EndLink(t.Context(), sdk.EndLinkRequest{State: approved.State}); err != nil {
 			t.Error(r.saw(err))
 		}
@@ -239,8 +239,8 @@ func TestLinkFailures(t *testing.T) {
 
 // Identifiers come from the installation, and differ by purpose.
 func TestClientID(t *testing.T) {
-	if clientID("a", "server") != clientID("a", "server") {
-		t.Error("not stable")
+	if got := clientID("installation", "server"); got != "zondarr-16eb8401c4090e82c3b7bc403045513b" {
+		t.Errorf("the server's identifier is %s; an update of the plugin must not change it", got)
 	}
 	if clientID("a", "server") == clientID("b", "server") || clientID("a", "server") == clientID("a", "link x") {
 		t.Error("two purposes share an identifier")

@@ -73,9 +73,9 @@ func (c *client) setWishes(ctx context.Context, r roster, sh share, asked wishes
 
 // readBack compares what Plex says with what was written.
 func (c *client) readBack(ctx context.Context, r roster, sh share, want sharing) (share, []string, error) {
-	var wrong []string
+	wrong := []string{"what is allowed"}
 	for _, wait := range looks() {
-		if wait > 0 && c.wire.sleep(ctx, wait) != nil {
+		if !c.wire.pause(ctx, wait) {
 			break
 		}
 		now, err := c.await(ctx, r, sh.Who)

@@ -94,7 +94,11 @@ func TestSkipVerifyIsForTheServerAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	c.(*client).wire.sleep = noWait
 	_, err = c.TestConnection(t.Context(), sdk.TestConnectionRequest{})
 	if sdk.ReasonOf(err) != sdk.ReasonUnavailable || !strings.Contains(err.Error(), "certificate") {

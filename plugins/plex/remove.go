@@ -51,7 +51,7 @@ func (r roster) removable(id string) (share, error) {
 func (c *client) takeBack(ctx context.Context, r roster, who invitee) error {
 	var last error
 	for _, wait := range looks() {
-		if wait > 0 && c.wire.sleep(ctx, wait) != nil {
+		if !c.wire.pause(ctx, wait) {
 			break
 		}
 		now, err := c.again(ctx, r)

@@ -70,7 +70,7 @@ func (c *client) setLibraries(ctx context.Context, r roster, sh share, libraries
 		return share{}, err
 	}
 	for _, wait := range looks() {
-		if wait > 0 && c.wire.sleep(ctx, wait) != nil {
+		if !c.wire.pause(ctx, wait) {
 			break
 		}
 		now, err := c.await(ctx, r, sh.Who)
@@ -162,7 +162,7 @@ func (c *client) replace(ctx context.Context, r roster, sh share, libraries sele
 func (c *client) remake(ctx context.Context, r roster, who invitee, libraries selection, set sharing) (share, error) {
 	var last error
 	for _, wait := range looks() {
-		if wait > 0 && c.wire.sleep(ctx, wait) != nil {
+		if !c.wire.pause(ctx, wait) {
 			break
 		}
 		now, err := c.again(ctx, r)

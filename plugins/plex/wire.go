@@ -87,19 +87,23 @@ func (w *wire) send(ctx context.Context, r request) (reply, error) {
 		again := failure.Kind() == sdk.ReasonRateLimited || neverSent(err) ||
 			failure.Retryable && (r.repeat || r.method == http.MethodGet)
 		wait := max(time.Duration(n)*time.Second, failure.RetryAfter)
-		if r.once || n == attempts || !again || wait > patience || !lasts(ctx, wait) {
-			return reply{}, err
-		}
-		if w.sleep(ctx, wait) != nil {
+		if r.once || n == attempts || !again || wait > patience || !w.pause(ctx, wait) {
 			return reply{}, err
 		}
 	}
 }
 
-// lasts says whether a context leaves time for a wait and something after it.
-func lasts(ctx context.Context, wait time.Duration) bool {
+// pause waits, and says false if the context leaves no time for that and
+// something after it.
+func (w *wire) pause(ctx context.Context, wait time.Duration) bool {
+	if wait == 0 {
+		return true
+	}
 	deadline, bounded := ctx.Deadline()
-	return ctx.Err() == nil && (!bounded || time.Until(deadline) > wait+time.Second)
+	if bounded && time.Until(deadline) < wait+time.Second {
+		return false
+	}
+	return w.sleep(ctx, wait) == nil
 }
 
 func (w *wire) attempt(ctx context.Context, r request) (reply, error) {
