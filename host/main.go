@@ -63,7 +63,7 @@ func (p *program) root() *cobra.Command {
 	root.SetErr(p.stdio.Err)
 	root.PersistentFlags().StringVar(&p.file, "config", "", "configuration file (YAML)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%v", err) })
-	root.AddCommand(p.initCommand(), p.serveCommand(), p.migrateCommand(), p.apiKeyCommand(), p.versionCommand())
+	root.AddCommand(p.initCommand(), p.serveCommand(), p.migrateCommand(), p.apiKeyCommand(), p.pluginCommand(), p.resumeCommand(), p.versionCommand())
 	return root
 }
 

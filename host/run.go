@@ -114,7 +114,7 @@ func run(ctx context.Context, c Config, o options) (err error) {
 	go func() {
 		defer close(jobsEnded)
 		runner := &job.Runner{DB: db, Owner: owner, LeaseFor: time.Minute, Log: log}
-		runner.Run(jobs)
+		runner.Run(jobs, job.Periodic{Name: "expiry", Every: 30 * time.Second, Leased: true, Run: identities.Expire})
 	}()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

@@ -54,10 +54,22 @@ func (a *API) routes(r chi.Router) {
 	route(a, h, public("POST /api/v1/join/{code}/links", "Begin to link an account", "Join", http.StatusCreated), a.beginLink)
 	route(a, h, public("GET /api/v1/join/{code}/links/{id}", "Ask how a link stands", "Join"), a.getLink)
 
-	/*route(a, h, admin("GET /api/v1/redemptions", "List redemptions", "Redemptions"), a.listRedemptions)
+	route(a, h, admin("GET /api/v1/redemptions", "List redemptions", "Redemptions"), a.listRedemptions)
 	route(a, h, admin("GET /api/v1/redemptions/{id}", "Get a redemption", "Redemptions"), a.getRedemption)
 	route(a, h, admin("POST /api/v1/redemptions/{id}/retry", "Retry a redemption now", "Redemptions"), a.retryRedemption)
-	route(a, h, admin("POST /api/v1/redemptions/{id}/steps/{server_id}/resolve", "Resolve a step", "Redemptions"), a.resolveStep)*/
+	route(a, h, admin("POST /api/v1/redemptions/{id}/steps/{server_id}/resolve", "Resolve a step", "Redemptions"), a.resolveStep)
+
+	route(a, h, admin("GET /api/v1/identities", "List identities", "Identities"), a.listIdentities)
+	route(a, h, admin("GET /api/v1/identities/{id}", "Get an identity", "Identities"), a.getIdentity)
+	route(a, h, admin("PATCH /api/v1/identities/{id}", "Change an identity", "Identities"), a.patchIdentity)
+	route(a, h, admin("DELETE /api/v1/identities/{id}", "Remove an identity", "Identities", http.StatusNoContent), a.deleteIdentity)
+	route(a, h, admin("GET /api/v1/users", "List users", "Users"), a.listUsers)
+	route(a, h, admin("GET /api/v1/users/{id}", "Get a user", "Users"), a.getUser)
+	route(a, h, admin("PATCH /api/v1/users/{id}", "Change a user", "Users"), a.patchUser)
+	route(a, h, admin("DELETE /api/v1/users/{id}", "Remove a user", "Users", http.StatusNoContent), a.deleteUser)
+
+	route(a, h, admin("GET /api/v1/pause", "Show what background work would do", "Instance"), a.getPause)
+	route(a, h, admin("POST /api/v1/resume", "Let background work go on", "Instance"), a.resume)
 
 	route(a, h, admin("GET /api/v1/api-keys", "List API keys", "API keys"), a.listAPIKeys)
 	route(a, h, admin("POST /api/v1/api-keys", "Create an API key", "API keys", http.StatusCreated), a.createAPIKey)
