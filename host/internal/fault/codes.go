@@ -48,6 +48,7 @@ const (
 	CodeNameTaken                 = "name_taken"
 	CodeServerDisabled            = "server_disabled"
 	CodeInterrupted               = "interrupted"
+	CodeConflict                  = "conflict"
 	CodeServerUnreachable         = "server_unreachable"
 	CodeServerError               = "server_error"
 	CodeServerLimitReached        = "server_limit_reached"

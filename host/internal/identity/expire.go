@@ -1,0 +1,209 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/zondarr/zondarr/ent/db"
+	"github.com/zondarr/zondarr/ent/db/identity"
+	"github.com/zondarr/zondarr/ent/db/predicate"
+	"github.com/zondarr/zondarr/ent/db/user"
+	"github.com/zondarr/zondarr/host/internal/database"
+	"github.com/zondarr/zondarr/host/internal/fault"
+)
+
+// Bounds of one sweep.
+const (
+	sweepBatch   = 500
+	sweepServers = 4 // at once
+)
+
+// Expire does what on_expiry says to every account that has ended: it is the
+// work of a leased job that runs more often than once a minute. An account whose
+// server is down is tried again at the next run, and the others of that server
+// wait with it. Paused, it does nothing.
+func (s *Service) Expire(ctx context.Context) error {
+	if paused, err := s.Pause.On(ctx); err != nil || paused {
+		return err
+	}
+	var failed error
+	down := map[uuid.UUID]bool{}
+	for after := uuid.Nil; ; {
+		due, err := s.due(ctx, after)
+		if err != nil || len(due) == 0 {
+			return errors.Join(failed, err)
+		}
+		after = due[len(due)-1].ID
+		failed = errors.Join(failed, s.expireAll(ctx, due, down))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// due gives users that have ended and for whom something is left to do, by id.
+func (s *Service) due(ctx context.Context, after uuid.UUID) ([]User, error) {
+	rows, err := withServer(s.DB.Ent.User.Query().Where(s.ended(), user.IDGT(after))).Order(user.ByID()).Limit(sweepBatch).All(ctx)
+	if err != nil {
+		return nil, database.Wrap("list", entityUser, err)
+	}
+	out := make([]User, len(rows))
+	for i, row := range rows {
+		out[i] = s.toUser(row)
+	}
+	return out, nil
+}
+
+func (s *Service) ended() predicate.User {
+	now := s.Now()
+	return user.And(
+		user.Protected(false),
+		user.Or(user.ExpiresAtLTE(now), user.HasIdentityWith(identity.ExpiresAtLTE(now))),
+		user.Or(
+			user.OnExpiryEQ(user.OnExpiryDelete),
+			user.StatusNotIn(user.StatusSuspended, user.StatusMissing),
+		),
+	)
+}
+
+// expireAll works on several servers at once, and on each one account at a time.
+func (s *Service) expireAll(ctx context.Context, due []User, down map[uuid.UUID]bool) error {
+	byServer := map[uuid.UUID][]User{}
+	for _, u := range due {
+		byServer[u.ServerID] = append(byServer[u.ServerID], u)
+	}
+	var mu sync.Mutex
+	var failed error
+	var all sync.WaitGroup
+	turns := make(chan struct{}, sweepServers)
+	for server, users := range byServer {
+		if down[server] {
+			continue
+		}
+		all.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			err, isDown := s.expireOn(ctx, users)
+			mu.Lock()
+			defer mu.Unlock()
+			failed = errors.Join(failed, err)
+			down[server] = isDown
+		})
+	}
+	all.Wait()
+	return failed
+}
+
+func (s *Service) expireOn(ctx context.Context, users []User) (failed error, down bool) { //nolint:revive // what happened, then what follows from it
+	for _, u := range users {
+		if ctx.Err() != nil {
+			return failed, false
+		}
+		err := s.expire(ctx, u)
+		switch fault.CodeOf(err) {
+		case "":
+			continue
+		case fault.CodeServerUnreachable, fault.CodePluginUnavailable, fault.CodeServerRateLimited, fault.CodeServerCredentialsRejected, fault.CodeServerWrongServer:
+			s.Log.WarnContext(ctx, "expired accounts wait for their server", "server", u.ServerName, "error", err)
+			return failed, true
+		case fault.CodeProtectedAccount, fault.CodeCapabilityUnsupported, fault.CodeAccessNotApplied, fault.CodeServerError:
+			s.Log.WarnContext(ctx, "expired account left as it is", "server", u.ServerName, "user", u.ID, "error", err)
+		default:
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed, false
+}
+
+// expire suspends or deletes one account, unless its expiry was moved meanwhile.
+func (s *Service) expire(ctx context.Context, listed User) error {
+	u, person, err := s.user(ctx, listed.ID)
+	if fault.CodeOf(err) == fault.CodeNotFound {
+		return nil
+	}
+	if err != nil || !expired(u, person, s.Now()) {
+		return err
+	}
+	if u.Protected {
+		return nil
+	}
+	if u.OnExpiry == ExpiryDelete {
+		if err := s.remove(ctx, u); err != nil {
+			return err
+		}
+		s.Log.InfoContext(ctx, "expired account deleted", "server", u.ServerName, "username", u.Username)
+		return s.forget(ctx, u)
+	}
+	told, kept, ok, err := s.suspend(ctx, u)
+	if fault.CodeOf(err) == fault.CodeNotFound {
+		return nil // written down as missing
+	}
+	if err != nil || !ok {
+		return err
+	}
+	ok, err = s.change(ctx, kept, func(q *db.UserUpdate) { s.seen(q, told) })
+	if err == nil && !ok {
+		// Somebody changed it while it was suspended: if that was an extension,
+		// the change saw an account that worked. It is looked at again.
+		return s.afterRace(ctx, u.ID)
+	}
+	s.Log.InfoContext(ctx, "expired account disabled", "server", u.ServerName, "username", u.Username)
+	return err
+}
+
+// afterRace makes the server agree with a user that was changed while the sweep
+// suspended it.
+func (s *Service) afterRace(ctx context.Context, id uuid.UUID) error {
+	for range maxAttempts {
+		u, person, err := s.user(ctx, id)
+		if err != nil {
+			return err
+		}
+		u.Status = StatusUnknown // the server is asked
+		if !effective(u, person, s.Now()) {
+			told, err := s.read(ctx, u)
+			if err != nil {
+				return err
+			}
+			if ok, err := s.change(ctx, u, func(q *db.UserUpdate) { s.seen(q, told) }); ok || err != nil {
+				return err
+			}
+			continue
+		}
+		if ok, err := s.bring(ctx, u, u, person, true); ok || err != nil {
+			return err
+		}
+	}
+	return changedMeanwhile(entityUser, id.String())
+}
+
+// Intent is what the expiry sweep will do to one account, once the instance is not
+// paused: what an admin sees before resuming.
+type Intent struct {
+	UserID     uuid.UUID
+	Username   string
+	ServerID   uuid.UUID
+	ServerName string
+	// Would is "disable" or "delete".
+	Would string
+}
+
+// maxIntents bounds the list: what cannot be read by a person need not be complete.
+const maxIntents = 1000
+
+// Pending tells what the sweep would do now.
+func (s *Service) Pending(ctx context.Context) ([]Intent, error) {
+	rows, err := withServer(s.DB.Ent.User.Query().Where(s.ended())).Order(user.ByID()).Limit(maxIntents).All(ctx)
+	if err != nil {
+		return nil, database.Wrap("list", entityUser, err)
+	}
+	out := make([]Intent, len(rows))
+	for i, row := range rows {
+		u := s.toUser(row)
+		out[i] = Intent{UserID: u.ID, Username: u.Username, ServerID: u.ServerID, ServerName: u.ServerName, Would: u.OnExpiry}
+	}
+	return out, nil
+}
