@@ -58,12 +58,13 @@ func (p *program) root() *cobra.Command {
 		Long: "Zondarr turns an invitation code into an account on every media server that it names.\n" +
 			"Settings come from defaults, then --config, then ZONDARR_* variables, then flags.",
 	}
+	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetIn(p.stdio.In)
 	root.SetOut(p.stdio.Out)
 	root.SetErr(p.stdio.Err)
 	root.PersistentFlags().StringVar(&p.file, "config", "", "configuration file (YAML)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%v", err) })
-	root.AddCommand(p.initCommand(), p.serveCommand(), p.migrateCommand(), p.apiKeyCommand(), p.pluginCommand(), p.resumeCommand(), p.versionCommand())
+	root.AddCommand(p.initCommand(), p.serveCommand(), p.migrateCommand(), p.apiKeyCommand(), p.openapiCommand(), p.pluginCommand(), p.resumeCommand(), p.versionCommand())
 	return root
 }
 

@@ -90,10 +90,12 @@ func run(ctx context.Context, c Config, o options) (err error) {
 		InstallationDir: o.installation, Dirs: c.PluginDirs, DataDir: c.DataDir, RunDir: c.RunDir, DB: db, Registry: clients,
 		Logger: log, Policy: pluginhost.DefaultPolicy(), StoredServers: servers.Refs,
 	})
+	counted := newMetrics(plugins.List)
 	edge := &api.API{
 		Keys: &auth.Service{DB: db, Now: database.Now}, Servers: servers, Invitations: invitations, Redemptions: redemptions,
 		Identities: identities, Registry: clients, Plugins: plugins, Pause: pause, Database: db, Version: Version(), BaseURL: c.BaseURL,
 		TrustedProxies: c.TrustedProxies, Limits: api.Limits(c.JoinRate), Logger: log, Now: database.Now,
+		Observe: counted.observe,
 	}
 	server := &http.Server{
 		Handler:           edge.Handler(),
@@ -105,6 +107,13 @@ func run(ctx context.Context, c Config, o options) (err error) {
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 
+	if c.MetricsAddr != "" {
+		scraped, err := counted.serve(ctx, c.MetricsAddr)
+		if err != nil {
+			return fmt.Errorf("listen on %s for metrics: %w", c.MetricsAddr, err)
+		}
+		defer func() { _ = scraped.Close() }() // a scrape that is cut off costs one sample
+	}
 	if err := plugins.Start(ctx); err != nil {
 		return err
 	}

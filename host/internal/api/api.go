@@ -12,6 +12,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -55,8 +56,16 @@ type API struct {
 	Limits Limits
 	Logger *slog.Logger
 	Now    func() time.Time
+	// Observe is told of every request, by the pattern of its route; nil for none.
+	Observe func(method, route string, status int, took time.Duration)
 
 	guard *guard
+}
+
+// Document gives the OpenAPI document as JSON. It needs no service.
+func Document(version string) ([]byte, error) {
+	a := &API{Version: version, guard: newGuard(Limits{})}
+	return json.MarshalIndent(a.routes(chi.NewMux()).OpenAPI(), "", "  ")
 }
 
 // bodyLimit bounds every request body, in bytes.

@@ -71,6 +71,9 @@ func (a *API) logAccess(next http.Handler) http.Handler {
 			slog.String("method", r.Method), slog.String("route", route), slog.Int("status", ww.Status()),
 			slog.Int("bytes", ww.BytesWritten()), slog.Duration("took", time.Since(start)),
 			slog.String("client", middleware.GetClientIP(r.Context())))
+		if a.Observe != nil {
+			a.Observe(r.Method, route, ww.Status(), time.Since(start))
+		}
 	})
 }
 

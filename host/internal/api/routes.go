@@ -12,7 +12,7 @@ import (
 )
 
 // routes is the whole surface.
-func (a *API) routes(r chi.Router) {
+func (a *API) routes(r chi.Router) huma.API {
 	configureHuma()
 	h := a.humaAPI(r)
 
@@ -82,6 +82,7 @@ func (a *API) routes(r chi.Router) {
 	r.Get("/j/{code}", a.joinPage)
 	r.With(relaxed).Handle("/docs", v5emb.New("Zondarr API", "/openapi.json", "/docs/"))
 	r.With(relaxed).Handle("/docs/*", v5emb.New("Zondarr API", "/openapi.json", "/docs/"))
+	return h
 }
 
 // admin describes an operation that needs an API key.
