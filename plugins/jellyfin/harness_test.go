@@ -141,3 +141,12 @@ func mustHave(t failer, u *upstream, idOrName string) jellyfintest.User {
 	}
 	return have
 }
+
+func idOf(t *testing.T, s string) guid {
+	t.Helper()
+	id, ok := parseID(s)
+	if !ok {
+		t.Fatalf("%q is no id", s)
+	}
+	return id
+}
