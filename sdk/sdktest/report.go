@@ -44,6 +44,11 @@ var startCheck = Check{
 // and tier 2 on the target, if there is one. It writes each result to out as it comes, in
 // words for a person, and a summary at the end.
 func RunBinary(ctx context.Context, path string, target *Target, out io.Writer) Report {
+	return runProgram(ctx, path, target, out, func(Check) bool { return true })
+}
+
+// runProgram is RunBinary for some of the checks.
+func runProgram(ctx context.Context, path string, target *Target, out io.Writer, wanted func(Check) bool) Report {
 	report := Report{Path: path}
 	add := func(r Result) {
 		report.Results = append(report.Results, r)
@@ -72,7 +77,7 @@ func RunBinary(ctx context.Context, path string, target *Target, out io.Writer) 
 		s.target = &t
 	}
 	for _, c := range Checks() {
-		if c.Tier > 2 || c.Tier == 2 && target == nil {
+		if c.Tier > 2 || c.Tier == 2 && target == nil || !wanted(c) {
 			continue
 		}
 		if ctx.Err() != nil {
