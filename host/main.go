@@ -64,7 +64,10 @@ func (p *program) root() *cobra.Command {
 	root.SetErr(p.stdio.Err)
 	root.PersistentFlags().StringVar(&p.file, "config", "", "configuration file (YAML)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%v", err) })
-	root.AddCommand(p.initCommand(), p.serveCommand(), p.migrateCommand(), p.apiKeyCommand(), p.openapiCommand(), p.pluginCommand(), p.resumeCommand(), p.versionCommand())
+	root.AddCommand(
+		p.initCommand(), p.serveCommand(), p.migrateCommand(), p.apiKeyCommand(), p.pluginCommand(), p.backupCommand(), p.restoreCommand(),
+		p.resumeCommand(), p.databaseCommand(), p.secretCommand(), p.openapiCommand(), p.versionCommand(),
+	)
 	return root
 }
 

@@ -77,3 +77,25 @@ func once(ctx context.Context, d *database.DB, key string, fresh func() ([]byte,
 		}
 	}
 }
+
+// resealer seals again under the current key (package secret).
+type resealer interface {
+	Reseal(context string, sealed []byte) (resealed []byte, changed bool, err error)
+}
+
+// Reseal seals the check value under the current key. It is the last of a
+// rotation: once it is done, the previous key opens nothing that is needed.
+func Reseal(ctx context.Context, d *database.DB, b resealer) error {
+	row, err := d.Ent.Instance.Get(ctx, keyCheck)
+	if db.IsNotFound(err) {
+		return nil // written at the next start, under the current key
+	}
+	if err != nil {
+		return database.Wrap("get", entity, err)
+	}
+	sealed, changed, err := b.Reseal(entity+":"+keyCheck, row.Value)
+	if err != nil || !changed {
+		return err
+	}
+	return database.Wrap("update", entity, d.Ent.Instance.UpdateOneID(keyCheck).SetValue(sealed).Exec(ctx))
+}

@@ -146,3 +146,17 @@ func (b *Box) Fits(fingerprint string) bool {
 
 // Rotating says whether a previous key is configured.
 func (b *Box) Rotating() bool { return b.previous != nil }
+
+// Reseal gives a sealed value under the current key, and whether it had to be
+// changed. It opens under either key.
+func (b *Box) Reseal(context string, sealed []byte) (resealed []byte, changed bool, err error) {
+	if b.Current(sealed) {
+		return sealed, false, nil
+	}
+	plaintext, err := b.Open(context, sealed)
+	if err != nil {
+		return nil, false, err
+	}
+	resealed, err = b.Seal(context, plaintext)
+	return resealed, true, err
+}
