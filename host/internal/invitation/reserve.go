@@ -72,19 +72,19 @@ func (s *Service) toOffer(row *db.Invitation) Offer {
 		InvitationID: row.ID, Code: row.Code, ExpiresAt: utc(row.ExpiresAt), DurationDays: row.DurationDays,
 		OnExpiry: string(row.OnExpiry), Email: string(row.Email),
 	}
-	any := false
+	available := false
 	for _, r := range row.Edges.Servers {
 		m := r.Edges.Server
 		t := target{
 			access: string(r.LibraryAccess), permissions: r.Permissions, limits: r.Limits, options: r.Options, libraries: invitationLibraries(r),
 		}
-		any = any || m.Enabled
+		available = available || m.Enabled
 		o.Targets = append(o.Targets, Target{
 			ServerID: m.ID, Name: m.Name, Type: m.ServerType, PublicURL: m.PublicURL, Enabled: m.Enabled,
 			Facts: grant.Facts(m.Facts), Grant: t.grant(), Libraries: libraries(t.libraries),
 		})
 	}
-	o.State = stateAt(s.Now(), row.Enabled, row.ExpiresAt, row.MaxUses, row.UseCount, any)
+	o.State = stateAt(s.Now(), row.Enabled, row.ExpiresAt, row.MaxUses, row.UseCount, available)
 	return o
 }
 

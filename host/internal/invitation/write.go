@@ -150,7 +150,7 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, p Patch) (Invitation
 		if err != nil {
 			return Invitation{}, err
 		}
-		inv, targets := s.toInvitation(row), []ServerGrant(nil)
+		inv := s.toInvitation(row)
 		apply(&inv, p)
 		if err := checkFields(inv); err != nil {
 			return Invitation{}, err
@@ -160,7 +160,8 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, p Patch) (Invitation
 				Location: "body.max_uses", Code: fault.FieldOutOfRange, Message: "Not below the number of uses already taken.",
 			})
 		}
-		if targets, err = s.changedTargets(ctx, tx.Client(), inv, p); err != nil {
+		targets, err := s.changedTargets(ctx, tx.Client(), inv, p)
+		if err != nil {
 			return Invitation{}, err
 		}
 		u := tx.Invitation.UpdateOneID(id).SetLabel(inv.Label).SetEnabled(inv.Enabled).
@@ -213,7 +214,7 @@ func (s *Service) changedTargets(ctx context.Context, c *db.Client, inv Invitati
 	if fault.CodeOf(err) == fault.CodeExpiryActionUnsupported {
 		return nil, err
 	}
-	return judged, nil //nolint:nilerr // what else is wrong with stored grants was not asked for, and shows as a warning
+	return judged, nil // what else is wrong with stored grants was not asked for, and shows as a warning
 }
 
 // lock takes the row's lock for the rest of the transaction, on both databases.

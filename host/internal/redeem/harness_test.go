@@ -194,7 +194,7 @@ func (w *world) balanced(before map[string][]sdk.User) error {
 		for _, u := range fs.Users() {
 			there[u.ID] = true
 			if old, ok := untouched[u.ID]; ok {
-				if fmt.Sprintf("%+v", comparable(old)) != fmt.Sprintf("%+v", comparable(u)) {
+				if fmt.Sprintf("%+v", essence(old)) != fmt.Sprintf("%+v", essence(u)) {
 					return fmt.Errorf("%s: the account %s, there before, was changed", name, u.Username)
 				}
 				continue
@@ -221,8 +221,8 @@ func (w *world) balanced(before map[string][]sdk.User) error {
 	return nil
 }
 
-// comparable leaves out what is a pointer.
-func comparable(u sdk.User) sdk.User {
+// essence leaves out what is a pointer.
+func essence(u sdk.User) sdk.User {
 	if u.Libraries != nil {
 		u.Kind += fmt.Sprint(*u.Libraries)
 	}

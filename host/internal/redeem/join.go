@@ -132,7 +132,7 @@ func (s *Service) begin(ctx context.Context, invitationID uuid.UUID, req Request
 			CorrelationID: caller.CorrelationID, CreatedAt: s.Now(), durationDays: offer.DurationDays, onExpiry: offer.OnExpiry,
 			fence: 1, requestMAC: mac,
 		}
-		links, err := s.claimLinks(ctx, tx, p, req.LinkIDs, red.ID)
+		links, err := s.claimLinks(ctx, tx, p, req.LinkIDs)
 		if err != nil {
 			return nil, err
 		}

@@ -9,7 +9,7 @@ import (
 
 // Start begins to look for unfinished redemptions, and lets Join work. ctx gives
 // its values to the work; its end does not stop it, Stop does.
-func (s *Service) Start(ctx context.Context) {
+func (s *Service) Start(ctx context.Context) { //nolint:contextcheck // the work outlives the call; Stop ends it
 	s.life.mu.Lock()
 	defer s.life.mu.Unlock()
 	if s.life.started {

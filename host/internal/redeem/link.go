@@ -296,7 +296,7 @@ func linkContext(id uuid.UUID) string { return "links:" + id.String() }
 
 // claimLinks takes the links that a plan needs for a redemption, in its first
 // transaction; bindLinks says afterwards whose they are.
-func (s *Service) claimLinks(ctx context.Context, tx *db.Tx, p plan, publicIDs []string, redemptionID uuid.UUID) (map[string]link, error) {
+func (s *Service) claimLinks(ctx context.Context, tx *db.Tx, p plan, publicIDs []string) (map[string]link, error) {
 	realms := p.realms()
 	if len(realms) == 0 {
 		return nil, nil
@@ -377,14 +377,12 @@ func (s *Service) consumeLinks(ctx context.Context, tx *db.Tx, redemptionID uuid
 // endLinks signs out what consumed, refused and expired links obtained.
 func (s *Service) endLinks(ctx context.Context) error {
 	now := s.Now()
-	_, err := s.DB.Ent.Link.Update().Where(linkrow.StateIn(linkrow.StatePending, linkrow.StateApproved), linkrow.ExpiresAtLTE(now)).
-		SetState(linkrow.StateExpired).SetUpdatedAt(now).Save(ctx)
-	if err != nil {
-		return database.Wrap("update", entityLink, err)
-	}
 	rows, err := s.DB.Ent.Link.Query().Where(
 		linkrow.EndedAtIsNil(),
-		linkrow.StateIn(linkrow.StateConsumed, linkrow.StateDenied, linkrow.StateExpired, linkrow.StateFailed),
+		linkrow.Or(
+			linkrow.StateIn(linkrow.StateConsumed, linkrow.StateDenied, linkrow.StateExpired, linkrow.StateFailed),
+			linkrow.And(linkrow.StateIn(linkrow.StatePending, linkrow.StateApproved), linkrow.ExpiresAtLTE(now)),
+		),
 		// The first try is made at once, the others a minute apart.
 		linkrow.Or(linkrow.AttemptedAtIsNil(), linkrow.AttemptedAtLTE(now.Add(-time.Minute))),
 	).Order(db.Asc(linkrow.FieldExpiresAt)).Limit(atOnce).All(ctx)
@@ -400,8 +398,11 @@ func (s *Service) endLinks(ctx context.Context) error {
 
 func (s *Service) endLink(ctx context.Context, row *db.Link) error {
 	now := s.Now()
-	mine := s.DB.Ent.Link.Update().Where(linkrow.ID(row.ID), linkrow.EndedAtIsNil(), linkrow.UpdatedAt(row.UpdatedAt)).
+	mine := s.DB.Ent.Link.Update().Where(linkrow.ID(row.ID), linkrow.EndedAtIsNil(), linkrow.StateEQ(row.State), linkrow.UpdatedAt(row.UpdatedAt)).
 		SetUpdatedAt(now).SetAttemptedAt(now)
+	if row.State == linkrow.StatePending || row.State == linkrow.StateApproved {
+		mine.SetState(linkrow.StateExpired) // from here on no redemption can claim it
+	}
 	if n, err := mine.Save(ctx); err != nil || n == 0 {
 		return database.Wrap("update", entityLink, err)
 	}

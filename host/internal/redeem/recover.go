@@ -155,11 +155,17 @@ func (s *Service) tell(ctx context.Context, st Step) (sdk.User, error) {
 }
 
 // forgetOldKeys lets idempotency keys go after their life. Those that are older
-// than the window, because no host ran, are let go when they are used again.
+// than the window, because no host ran, are let go when they are used again. It
+// looks before it writes: an idle host keeps the writer free.
 func (s *Service) forgetOldKeys(ctx context.Context) error {
 	until := s.Now().Add(-s.Policy.KeyLife)
-	return s.forgetKeys(ctx, redemption.And(
-		redemption.CreatedAtLTE(until), redemption.CreatedAtGT(until.Add(-s.Policy.KeyLife)), redemption.IdempotencyKeyNotNil()))
+	old := redemption.And(
+		redemption.CreatedAtLTE(until), redemption.CreatedAtGT(until.Add(-s.Policy.KeyLife)), redemption.IdempotencyKeyNotNil())
+	some, err := s.DB.Ent.Redemption.Query().Where(old).Exist(ctx)
+	if err != nil || !some {
+		return database.Wrap("list", entity, err)
+	}
+	return s.forgetKeys(ctx, old)
 }
 
 func (s *Service) forgetKeys(ctx context.Context, which predicate.Redemption) error {

@@ -143,15 +143,6 @@ func insert(ctx context.Context, tx *db.Tx, r Redemption, key *string, owner str
 	return database.Wrap("create", entityStep, tx.RedemptionStep.CreateBulk(rows...).Exec(ctx))
 }
 
-// put sets a column, or clears it for nil. Doing both is an error to PostgreSQL.
-func put[T, U any](v *T, set func(T) U, reset func() U) {
-	if v != nil {
-		set(*v)
-	} else {
-		reset()
-	}
-}
-
 func setStepFailure(u *db.RedemptionStepUpdateOne, f *Failure) {
 	if f == nil {
 		return
