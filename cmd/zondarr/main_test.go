@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,13 +33,14 @@ func buildAndRun(m *testing.M) int {
 }
 
 func build(dir string) error {
-	plugins := filepath.Join(dir, "plugins")
-	if err := os.Mkdir(plugins, 0o755); err != nil {
+	plugins, extra := filepath.Join(dir, "plugins"), filepath.Join(dir, "extra")
+	if err := errors.Join(os.Mkdir(plugins, 0o755), os.Mkdir(extra, 0o755)); err != nil {
 		return err
 	}
 	for into, packages := range map[string][]string{
 		dir:     {"./cmd/zondarr", "./cmd/zondarr-demo"},
 		plugins: {"./cmd/zondarr-plugin-jellyfin", "./cmd/zondarr-plugin-plex"},
+		extra:   {"./sdk/sdktest/zondarr-plugin-fake"}, // to be dropped in
 	} {
 		cmd := exec.Command("go", append([]string{"build", "-o", into + string(filepath.Separator)}, packages...)...)
 		cmd.Dir = filepath.Join("..", "..")

@@ -34,7 +34,7 @@ func TestScript(t *testing.T) {
 			"host": script((*world).hostCommand), "api": script((*world).api), "set": script((*world).set), "want": script((*world).want),
 			"jellyfin": script((*world).jellyfin), "fault": script((*world).fault), "user": script((*world).user), "signin": script((*world).signIn),
 			"killplugin": script((*world).killPlugin), "noplugins": script((*world).noPlugins), "nolog": script((*world).noLog), "await": script((*world).await),
-			"crowd": script((*world).crowd),
+			"crowd": script((*world).crowd), "hostenv": script((*world).hostEnv), "dropin": script((*world).dropIn),
 		},
 	})
 }
@@ -276,6 +276,33 @@ func (w *world) crowd(_ *testscript.TestScript, _ bool, args []string) error {
 	}
 	if counts["201 null<nil>"] != 1 || counts["409 invitation_exhausted<nil>"] != n-1 {
 		return fmt.Errorf("%d clients at a single-use code got %v", n, counts)
+	}
+	return nil
+}
+
+// hostenv NAME=VALUE sets a variable of the host's next starts.
+func (w *world) hostEnv(_ *testscript.TestScript, _ bool, args []string) error {
+	w.host.env = append(w.host.env, args[0])
+	return nil
+}
+
+// dropin NAME copies the plugin of that name into the operator's directory, as a
+// slow copy does: in pieces.
+func (w *world) dropIn(_ *testscript.TestScript, _ bool, args []string) error {
+	from, err := os.ReadFile(filepath.Join(installation, "extra", "zondarr-plugin-"+args[0]))
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(w.host.data, "plugins", "zondarr-plugin-"+args[0]), os.O_CREATE|os.O_WRONLY, 0o755)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for piece := range slices.Chunk(from, len(from)/4+1) {
+		if _, err := f.Write(piece); err != nil {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 	return nil
 }
