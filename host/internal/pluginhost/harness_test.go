@@ -320,3 +320,22 @@ func (h *house) get(ref sdk.ServerRef, do string) (sdk.User, error) {
 	resp, err := c.(sdk.UserReader).GetUser(h.tb.Context(), sdk.GetUserRequest{ID: do})
 	return resp.User, err
 }
+
+// calls gives the calls in flight on what runs, as the registry counts them.
+func (e *entry) calls() int {
+	e.mu.Lock()
+	i := e.current
+	e.mu.Unlock()
+	if i == nil || i.served == nil {
+		return 0
+	}
+	return i.served.Calls()
+}
+
+func hashFile(path string) (sum string, size int64, err error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", 0, err
+	}
+	return hashOf(bytes.NewReader(content))
+}

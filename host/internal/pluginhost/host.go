@@ -109,9 +109,9 @@ func New(c Config) *Host {
 }
 
 // Start hardens the process, looks for plugins and starts what may run. It
-// returns once every plugin of the installation is ready or has failed once, but
-// no later than the policy's StartWait; the rest goes on in the background until
-// Stop. An error means that nothing was started.
+// returns once every plugin of the installation is ready or has failed once, and
+// each other has begun to start or is known not to, but no later than the policy's
+// StartWait; the rest goes on in the background until Stop. An error means that nothing was started.
 func (h *Host) Start(ctx context.Context) (err error) {
 	if err := hardenHost(); err != nil {
 		h.log.Warn("the host could not be shielded from its plugins", "error", err)
@@ -145,10 +145,8 @@ func (h *Host) Start(ctx context.Context) (err error) {
 	ctx, stopWaiting := context.WithTimeout(ctx, h.policy.StartWait)
 	defer stopWaiting()
 	for _, e := range h.list() {
-		if !e.ofInstallation() {
-			continue
-		}
-		if !e.await(ctx, func(e *entry) bool { return e.rounds > 0 }) {
+		own := e.ofInstallation()
+		if !e.await(ctx, func(e *entry) bool { return e.rounds > 0 || !own && e.status.state != "" }) {
 			h.log.Warn("a plugin takes long to start; the host goes on without it", "plugin", e.name)
 		}
 	}

@@ -272,6 +272,7 @@ func (k *keeper) adopt(i *instance) {
 	k.mu.Lock()
 	k.known[i.art.sha256] = &i.declaration
 	k.halted, k.blockedFor = nil, ""
+	k.current = i
 	k.mu.Unlock()
 	k.retryAt, k.rejected = time.Time{}, ""
 	k.set(StateReady, "", "", func(s *status) {

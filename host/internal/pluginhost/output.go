@@ -139,14 +139,15 @@ func (o *output) write(raw []byte, clean string) {
 // and the call that it belongs to.
 func (o *output) writeRecord(r sdkplugin.LogLine) {
 	ctx := context.Background()
-	if !o.log.Enabled(ctx, r.Level) {
+	level := min(max(r.Level, slog.LevelDebug), slog.LevelError)
+	if !o.log.Enabled(ctx, level) {
 		return
 	}
 	at := r.Time
 	if off := o.now().Sub(at); off < -time.Minute || off > time.Hour {
 		at = o.now() // no time, or one that would misplace the line
 	}
-	record := slog.NewRecord(at, r.Level, o.scrub.text(r.Message), 0)
+	record := slog.NewRecord(at, level, o.scrub.text(r.Message), 0)
 	if r.CorrelationID != "" {
 		record.AddAttrs(slog.String("correlation_id", o.scrub.text(r.CorrelationID)))
 	}

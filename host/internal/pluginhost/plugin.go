@@ -37,6 +37,7 @@ type entry struct {
 	rounds     int // how often the keeper had nothing left to do
 	leaving    int // processes that drain
 	launching  *launching
+	current    *instance     // what answers, for reading; the keeper's own is cur
 	starting   bool          // until the first update
 	ready      chan struct{} // closed by it: only then does the keeper look
 	crashes    crashes

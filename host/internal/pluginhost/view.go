@@ -65,7 +65,10 @@ func (e *entry) describeBinary(s *Status, want target) {
 			}
 		}
 	}
-	if e.file == nil && s.Origin == OriginDirectory {
+	switch {
+	case e.file != nil:
+		s.Origin = e.file.origin
+	case s.Origin == OriginDirectory:
 		s.Origin = OriginStore
 	}
 	d := e.known[s.SHA256]

@@ -6,6 +6,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -220,6 +221,16 @@ func (c *client) GetUser(ctx context.Context, req sdk.GetUserRequest) (sdk.GetUs
 		fmt.Fprintln(stderr, arg)
 	case "stdout":
 		fmt.Fprintln(os.Stdout, arg)
+	case "stderr64", "stdout64":
+		text, err := base64.StdEncoding.DecodeString(arg)
+		if err != nil {
+			return sdk.GetUserResponse{}, err
+		}
+		out := stderr
+		if do == "stdout64" {
+			out = os.Stdout
+		}
+		fmt.Fprintln(out, string(text))
 	case "log":
 		c.req.Logger.InfoContext(ctx, arg, "again", arg, "plugin", "forged")
 	case "grandchild":
