@@ -21,6 +21,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/zondarr/zondarr/host/internal/auth"
 	"github.com/zondarr/zondarr/host/internal/identity"
@@ -41,7 +42,7 @@ type API struct {
 	Identities  *identity.Service
 	Pause       *job.Pause
 	Registry    *registry.Registry
-	Plugins     *pluginhost.Host
+	Plugins     pluginHost
 
 	// Database says whether the database answers.
 	Database interface{ Ping(context.Context) error }
@@ -59,7 +60,18 @@ type API struct {
 	// Observe is told of every request, by the pattern of its route; nil for none.
 	Observe func(method, route string, status int, took time.Duration)
 
-	guard *guard
+	guard   *guard
+	schemas huma.Registry
+}
+
+// pluginHost is what the edge needs of the plugin host.
+type pluginHost interface {
+	List() []pluginhost.Status
+	Get(name string) (pluginhost.Status, error)
+	Rescan(ctx context.Context) ([]pluginhost.Status, error)
+	Approve(ctx context.Context, name, sha256, by string) (pluginhost.Status, error)
+	Disable(ctx context.Context, name, by string) (pluginhost.Status, error)
+	Restart(ctx context.Context, name, by string) (pluginhost.Status, error)
 }
 
 // Document gives the OpenAPI document as JSON. It needs no service.
@@ -75,7 +87,7 @@ const bodyLimit = 1 << 20
 func (a *API) Handler() http.Handler {
 	a.guard = newGuard(a.Limits)
 	r := chi.NewMux()
-	r.Use(a.correlate, a.clientAddress, a.logAccess, a.recoverPanics, secureHeaders)
+	r.Use(a.correlate, a.clientAddress, a.logAccess, a.recoverPanics, secureHeaders, a.refuseUnreadable, middleware.GetHead)
 	r.NotFound(a.routeNotFound)
 	r.MethodNotAllowed(a.methodNotAllowed)
 	a.routes(r)
@@ -91,11 +103,16 @@ func (a *API) humaAPI(r chi.Router) huma.API {
 	config.OpenAPIPath = "/openapi"
 	config.RejectUnknownQueryParameters = true
 	config.NoFormatFallback = false
+	config.Formats = map[string]huma.Format{}
+	for name, f := range huma.DefaultFormats {
+		config.Formats[name] = huma.Format{Marshal: f.Marshal, Unmarshal: decode}
+	}
 	config.Info.Description = description
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		apiKeyScheme: {Type: "http", Scheme: "bearer", Description: "An API key: `zondarr api-key create --name laptop` prints one."},
 	}
 	h := humachi.New(r, config)
+	a.schemas = h.OpenAPI().Components.Schemas
 	h.UseMiddleware(a.authenticate(h))
 	return h
 }

@@ -12,7 +12,7 @@ type APIKey struct {
 	ID         string     `json:"id" format:"uuid"`
 	Name       string     `json:"name"`
 	Prefix     string     `json:"prefix" doc:"The start of the key, to tell keys apart."`
-	CreatedBy  string     `json:"created_by"`
+	CreatedBy  Actor      `json:"created_by"`
 	CreatedAt  time.Time  `json:"created_at"`
 	LastUsedAt *time.Time `json:"last_used_at" doc:"To the minute."`
 	RevokedAt  *time.Time `json:"revoked_at"`
@@ -24,9 +24,9 @@ type NewAPIKey struct {
 	Key string `json:"key" doc:"The key itself. It is told this once and stored nowhere."`
 }
 
-func toAPIKey(k auth.APIKey) APIKey {
+func toAPIKey(k auth.APIKey, names map[string]string) APIKey {
 	return APIKey{
-		ID: k.ID.String(), Name: k.Name, Prefix: k.Prefix, CreatedBy: k.CreatedBy, CreatedAt: k.CreatedAt.UTC(),
+		ID: k.ID.String(), Name: k.Name, Prefix: k.Prefix, CreatedBy: toActor(k.CreatedBy, names), CreatedAt: k.CreatedAt.UTC(),
 		LastUsedAt: inUTC(k.LastUsedAt), RevokedAt: inUTC(k.RevokedAt),
 	}
 }
@@ -36,7 +36,24 @@ func (a *API) listAPIKeys(ctx context.Context, in *PageParams) (*body[List[APIKe
 	if err != nil {
 		return nil, err
 	}
-	return listOf(p, toAPIKey), nil
+	makers := make([]string, len(p.Items))
+	for i, k := range p.Items {
+		makers[i] = k.CreatedBy
+	}
+	names, err := a.Keys.Names(ctx, makers...)
+	if err != nil {
+		return nil, err
+	}
+	return listOf(p, func(k auth.APIKey) APIKey { return toAPIKey(k, names) }), nil
+}
+
+func (a *API) getAPIKey(ctx context.Context, in *IDParam) (*body[APIKey], error) {
+	k, err := a.Keys.Get(ctx, in.id())
+	if err != nil {
+		return nil, err
+	}
+	names, err := a.Keys.Names(ctx, k.CreatedBy)
+	return ok(toAPIKey(k, names)), err
 }
 
 func (a *API) createAPIKey(ctx context.Context, in *struct {
@@ -48,7 +65,11 @@ func (a *API) createAPIKey(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &created[NewAPIKey]{Location: "/api/v1/api-keys", Body: NewAPIKey{APIKey: toAPIKey(k), Key: text}}, nil
+	names, err := a.Keys.Names(ctx, k.CreatedBy)
+	if err != nil {
+		return nil, err
+	}
+	return &created[NewAPIKey]{Location: "/api/v1/api-keys/" + k.ID.String(), Body: NewAPIKey{APIKey: toAPIKey(k, names), Key: text}}, nil
 }
 
 func (a *API) revokeAPIKey(ctx context.Context, in *IDParam) (*none, error) {

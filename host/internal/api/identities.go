@@ -51,10 +51,10 @@ func toIdentity(i identity.Identity) Identity {
 // IdentityPatch changes what it names. Disabling suspends every account of the
 // person on its media server first.
 type IdentityPatch struct {
-	DisplayName Opt[string]    `json:"display_name,omitempty"`
-	Email       Opt[string]    `json:"email,omitempty"`
-	Note        Opt[string]    `json:"note,omitempty"`
-	Enabled     Opt[bool]      `json:"enabled,omitempty"`
+	DisplayName Change[string] `json:"display_name,omitempty" minLength:"1" maxLength:"100"`
+	Email       Opt[string]    `json:"email,omitempty" maxLength:"254"`
+	Note        Opt[string]    `json:"note,omitempty" maxLength:"4000"`
+	Enabled     Change[bool]   `json:"enabled,omitempty"`
 	ExpiresAt   Opt[time.Time] `json:"expires_at,omitempty"`
 }
 
@@ -86,9 +86,6 @@ func (a *API) patchIdentity(ctx context.Context, in *struct {
 	Body IdentityPatch
 }) (*body[Identity], error) {
 	b := in.Body
-	if err := notNull(map[string]bool{"display_name": b.DisplayName.Null, "enabled": b.Enabled.Null}); err != nil {
-		return nil, err
-	}
 	i, err := a.Identities.Update(ctx, in.id(), identity.Patch{
 		DisplayName: b.DisplayName.ptr(), Email: b.Email.ptrPtr(), Note: b.Note.ptrPtr(), Enabled: b.Enabled.ptr(), ExpiresAt: b.ExpiresAt.ptrPtr(),
 	})

@@ -72,30 +72,30 @@ func (a *API) shownInvitation(ctx context.Context, i invitation.Invitation) (Inv
 
 // InvitationCreate is a new invitation. It names servers or a profile.
 type InvitationCreate struct {
-	Code         string        `json:"code,omitempty" maxLength:"64" doc:"4 to 64 of A–Z a–z 0–9 _ -; one is made when it is left out."`
-	Label        *string       `json:"label,omitempty" maxLength:"200"`
-	Note         *string       `json:"note,omitempty" maxLength:"2000"`
-	Enabled      *bool         `json:"enabled,omitempty"`
-	ExpiresAt    *time.Time    `json:"expires_at,omitempty"`
-	MaxUses      Opt[int]      `json:"max_uses,omitempty" doc:"1 unless said otherwise; null = unlimited."`
-	DurationDays *int          `json:"duration_days,omitempty" minimum:"1" maximum:"36500"`
-	OnExpiry     *string       `json:"on_expiry,omitempty" enum:"disable,delete"`
-	Email        *string       `json:"email,omitempty" enum:"off,optional,required"`
-	ProfileID    *string       `json:"profile_id,omitempty" format:"uuid"`
-	Servers      []TargetInput `json:"servers,omitempty" maxItems:"100"`
+	Code         string         `json:"code,omitempty" maxLength:"64" doc:"4 to 64 of A–Z a–z 0–9 _ -; one is made when it is left out."`
+	Label        *string        `json:"label,omitempty" maxLength:"200"`
+	Note         *string        `json:"note,omitempty" nullable:"true" maxLength:"4000"`
+	Enabled      *bool          `json:"enabled,omitempty"`
+	ExpiresAt    Opt[time.Time] `json:"expires_at,omitempty" doc:"null = never."`
+	MaxUses      Opt[int]       `json:"max_uses,omitempty" minimum:"1" maximum:"1000000" doc:"1 unless said otherwise; null = unlimited."`
+	DurationDays Opt[int]       `json:"duration_days,omitempty" minimum:"1" maximum:"36500" doc:"null = for ever."`
+	OnExpiry     *string        `json:"on_expiry,omitempty" enum:"disable,delete"`
+	Email        *string        `json:"email,omitempty" enum:"off,optional,required"`
+	ProfileID    *string        `json:"profile_id,omitempty" nullable:"true" format:"uuid"`
+	Servers      []TargetInput  `json:"servers,omitempty" maxItems:"50"`
 }
 
 // InvitationPatch changes what it names; code and use count never change.
 type InvitationPatch struct {
-	Label        Opt[string]    `json:"label,omitempty"`
-	Note         Opt[string]    `json:"note,omitempty"`
-	Enabled      Opt[bool]      `json:"enabled,omitempty"`
-	ExpiresAt    Opt[time.Time] `json:"expires_at,omitempty"`
-	MaxUses      Opt[int]       `json:"max_uses,omitempty" doc:"Not below use_count; null = unlimited."`
-	DurationDays Opt[int]       `json:"duration_days,omitempty"`
-	OnExpiry     Opt[string]    `json:"on_expiry,omitempty"`
-	Email        Opt[string]    `json:"email,omitempty"`
-	Servers      *[]TargetInput `json:"servers,omitempty" doc:"Replaces the whole list."`
+	Label        Change[string]        `json:"label,omitempty" maxLength:"200"`
+	Note         Opt[string]           `json:"note,omitempty" maxLength:"4000"`
+	Enabled      Change[bool]          `json:"enabled,omitempty"`
+	ExpiresAt    Opt[time.Time]        `json:"expires_at,omitempty" doc:"null = never."`
+	MaxUses      Opt[int]              `json:"max_uses,omitempty" minimum:"1" maximum:"1000000" doc:"Not below use_count; null = unlimited."`
+	DurationDays Opt[int]              `json:"duration_days,omitempty" minimum:"1" maximum:"36500" doc:"null = for ever."`
+	OnExpiry     Change[string]        `json:"on_expiry,omitempty" enum:"disable,delete"`
+	Email        Change[string]        `json:"email,omitempty" enum:"off,optional,required"`
+	Servers      Change[[]TargetInput] `json:"servers,omitempty" minItems:"1" maxItems:"50" doc:"Replaces the whole list."`
 }
 
 func (a *API) listInvitations(ctx context.Context, in *struct {
@@ -133,13 +133,7 @@ func (a *API) createInvitation(ctx context.Context, in *struct{ Body InvitationC
 	}
 	p := invitation.CreateParams{
 		Code: b.Code, Label: b.Label, Note: b.Note, Enabled: b.Enabled, MaxUses: b.MaxUses.ptrPtr(), OnExpiry: b.OnExpiry, Email: b.Email,
-		ProfileID: optionalID(b.ProfileID), Servers: servers, CreatedBy: actor(ctx),
-	}
-	if b.ExpiresAt != nil {
-		p.ExpiresAt = &b.ExpiresAt
-	}
-	if b.DurationDays != nil {
-		p.DurationDays = &b.DurationDays
+		ExpiresAt: b.ExpiresAt.ptrPtr(), DurationDays: b.DurationDays.ptrPtr(), ProfileID: optionalID(b.ProfileID), Servers: servers, CreatedBy: actor(ctx),
 	}
 	i, err := a.Invitations.Create(ctx, p)
 	if err != nil {
@@ -166,16 +160,12 @@ func (a *API) patchInvitation(ctx context.Context, in *struct {
 	Body InvitationPatch
 }) (*body[Invitation], error) {
 	b := in.Body
-	err := notNull(map[string]bool{"label": b.Label.Null, "enabled": b.Enabled.Null, "on_expiry": b.OnExpiry.Null, "email": b.Email.Null})
-	if err != nil {
-		return nil, err
-	}
 	p := invitation.Patch{
 		Label: b.Label.ptr(), Note: b.Note.ptrPtr(), Enabled: b.Enabled.ptr(), ExpiresAt: b.ExpiresAt.ptrPtr(), MaxUses: b.MaxUses.ptrPtr(),
 		DurationDays: b.DurationDays.ptrPtr(), OnExpiry: b.OnExpiry.ptr(), Email: b.Email.ptr(),
 	}
-	if b.Servers != nil {
-		servers, err := targetGrants(*b.Servers)
+	if targets := b.Servers.ptr(); targets != nil {
+		servers, err := targetGrants(*targets)
 		if err != nil {
 			return nil, err
 		}

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5/middleware"
@@ -88,8 +87,8 @@ func guarded[T any](ctx context.Context, a *API, do func() (T, error)) (T, error
 type JoinBody struct {
 	Username    string   `json:"username,omitempty" maxLength:"256"`
 	Password    string   `json:"password,omitempty" maxLength:"1024"`
-	Email       *string  `json:"email,omitempty" maxLength:"254"`
-	DisplayName *string  `json:"display_name,omitempty" maxLength:"100"`
+	Email       *string  `json:"email,omitempty" nullable:"true" maxLength:"254"`
+	DisplayName *string  `json:"display_name,omitempty" nullable:"true" maxLength:"100"`
 	LinkIDs     []string `json:"link_ids,omitempty" maxItems:"10" doc:"Approved links of POST …/links."`
 }
 
@@ -102,11 +101,11 @@ type joined struct {
 
 func (a *API) join(ctx context.Context, in *struct {
 	CodeParam
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Any text: a request with the same key and fields is answered as the first one was, for 24 h."`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" pattern:"^[ -~]+$" doc:"Printable ASCII: a request with the same key and fields is answered as the first one was, for 24 h."`
 	Body           JoinBody
 }) (*joined, error) {
 	r, err := guarded(ctx, a, func() (redeem.Result, error) {
-		if err := a.guard.redeem(clientKey(middleware.GetClientIPAddr(ctx)), strings.ToUpper(in.Code)); err != nil {
+		if err := a.guard.redeem(clientKey(middleware.GetClientIPAddr(ctx)), codeKey(in.Code)); err != nil {
 			return redeem.Result{}, err
 		}
 		return a.Redemptions.Join(ctx, in.Code, redeem.Request{

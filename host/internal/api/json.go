@@ -3,10 +3,13 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -21,9 +24,10 @@ type Opt[T any] struct {
 	Value T
 }
 
-// UnmarshalJSON notes that the member is there.
+// UnmarshalJSON notes that the member is there. Of a member that stands twice the
+// last counts, as a whole.
 func (o *Opt[T]) UnmarshalJSON(data []byte) error {
-	o.Set = true
+	*o = Opt[T]{Set: true}
 	if bytes.Equal(data, []byte("null")) {
 		o.Null = true
 		return nil
@@ -34,12 +38,46 @@ func (o *Opt[T]) UnmarshalJSON(data []byte) error {
 // Schema tells huma the schema of T, or null.
 func (Opt[T]) Schema(r huma.Registry) *huma.Schema { return orNull(r, reflect.TypeFor[T]()) }
 
+// Change is one member of a PATCH that cannot be cleared: absent keeps, a value
+// sets, and null is refused. (huma takes null for absent where a member is not
+// required.)
+type Change[T any] struct{ opt Opt[T] }
+
+// UnmarshalJSON notes that the member is there.
+func (c *Change[T]) UnmarshalJSON(data []byte) error { return c.opt.UnmarshalJSON(data) }
+
+// Schema tells huma the schema of T.
+func (Change[T]) Schema(r huma.Registry) *huma.Schema {
+	return r.Schema(reflect.TypeFor[T](), true, reflect.TypeFor[T]().Name())
+}
+
+// Resolve refuses null.
+func (c *Change[T]) Resolve(_ huma.Context, at *huma.PathBuffer) []error {
+	if !c.opt.Null {
+		return nil
+	}
+	return []error{&huma.ErrorDetail{Location: at.String(), Message: cannotBeNull}}
+}
+
+// ptr gives nil for absent.
+func (c Change[T]) ptr() *T { return c.opt.ptr() }
+
 // ptr gives nil for absent, for members that cannot be cleared.
 func (o Opt[T]) ptr() *T {
 	if !o.Set || o.Null {
 		return nil
 	}
 	return &o.Value
+}
+
+// Resolve refuses times that RFC 3339 cannot write in UTC: they would be stored
+// and could never be shown.
+func (o *Opt[T]) Resolve(_ huma.Context, at *huma.PathBuffer) []error {
+	t, ok := any(o.Value).(time.Time)
+	if !ok || t.UTC().Year() >= 0 && t.UTC().Year() <= 9999 {
+		return nil
+	}
+	return []error{&huma.ErrorDetail{Location: at.String(), Message: yearOutOfRange}}
 }
 
 // ptrPtr gives nil for absent and a pointer to nil for null.
@@ -75,6 +113,52 @@ func orNull(r huma.Registry, t reflect.Type) *huma.Schema {
 	nullable := *s
 	nullable.Nullable = true
 	return &nullable
+}
+
+// What decode, Opt and Change say to fieldError, which has the words for people.
+const (
+	notJSON        = "not JSON"
+	unstorable     = "text with U+0000"
+	doesNotFit     = "does not fit"
+	cannotBeNull   = "cannot be null"
+	yearOutOfRange = "year out of range"
+)
+
+// decode is encoding/json with errors that repeat no value and name no type of
+// ours. U+0000 is refused, since PostgreSQL cannot store it.
+func decode(data []byte, v any) error {
+	if !utf8.Valid(data) {
+		return errors.New(notJSON) // RFC 8259; encoding/json would change the text without a word
+	}
+	switch err := json.Unmarshal(data, v).(type) { //nolint:errorlint // encoding/json gives its errors unwrapped
+	case nil:
+	case *json.UnmarshalTypeError:
+		return errors.New(doesNotFit + " " + err.Field)
+	case *json.SyntaxError:
+		return errors.New(notJSON)
+	default:
+		return errors.New(doesNotFit)
+	}
+	if tree, ok := v.(*any); ok && bytes.Contains(data, []byte(`\u0000`)) && holdsNUL(*tree) {
+		return errors.New(unstorable)
+	}
+	return nil
+}
+
+func holdsNUL(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.ContainsRune(v, 0)
+	case []any:
+		return slices.ContainsFunc(v, holdsNUL)
+	case map[string]any:
+		for name, member := range v {
+			if holdsNUL(name) || holdsNUL(member) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // PageParams ask for a page of a list.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/go-chi/httprate"
@@ -94,6 +95,11 @@ func tooMany(message string) error {
 	f := fault.New(fault.RateLimited, fault.CodeRateLimited, "%s", message)
 	f.Retryable, f.RetryAfter = true, window
 	return f
+}
+
+// codeKey is what a code is counted under: however it was typed, it is one.
+func codeKey(code string) string {
+	return strings.ToUpper(strings.NewReplacer("-", "", " ", "").Replace(code))
 }
 
 // clientKey is what a client is counted under: its address, and for IPv6 its

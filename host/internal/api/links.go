@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5/middleware"
@@ -50,7 +49,7 @@ func (a *API) beginLink(ctx context.Context, in *struct {
 	}
 }) (*created[JoinLink], error) {
 	l, err := guarded(ctx, a, func() (redeem.Link, error) {
-		if err := a.guard.redeem(clientKey(middleware.GetClientIPAddr(ctx)), strings.ToUpper(in.Code)); err != nil {
+		if err := a.guard.redeem(clientKey(middleware.GetClientIPAddr(ctx)), codeKey(in.Code)); err != nil {
 			return redeem.Link{}, err
 		}
 		return a.Redemptions.BeginLink(ctx, in.Code, in.Body.Realm, redeem.Caller{Address: middleware.GetClientIP(ctx), CorrelationID: sdk.CorrelationID(ctx)})

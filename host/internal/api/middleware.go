@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
@@ -110,6 +112,31 @@ func secureHeaders(next http.Handler) http.Handler {
 	})
 }
 
+// refuseUnreadable refuses addresses that are no text: pairs of the query that
+// net/url drops without a word, broken UTF-8, and U+0000, which PostgreSQL cannot
+// store.
+func (a *API) refuseUnreadable(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		location := ""
+		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+			location = "query"
+		} else if text, err := url.QueryUnescape(r.URL.RawQuery); err != nil || !isText(text) {
+			location = "query"
+		} else if !isText(r.URL.Path) {
+			location = "path"
+		}
+		if location != "" {
+			a.write(w, a.problem(r.Context(), fault.InvalidInput(fault.Field{
+				Location: location, Code: fault.FieldInvalid, Message: "The address holds something that is not text in UTF-8.",
+			})))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+
 // write sends a problem outside of huma.
 func (a *API) write(w http.ResponseWriter, p *Problem) {
 	for name, values := range p.GetHeaders() {
@@ -127,7 +154,26 @@ func (a *API) routeNotFound(w http.ResponseWriter, r *http.Request) {
 func (a *API) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	p := newProblem(r.Context(), http.StatusMethodNotAllowed, fault.CodeMethodNotAllowed, "This path does not take this method. /docs shows what it takes.", a.Now())
 	a.logProblem(r.Context(), p, errors.New("method not allowed"))
+	w.Header().Set("Allow", strings.Join(allowed(r), ", "))
 	a.write(w, p)
+}
+
+// allowed gives the methods of a request's path.
+func allowed(r *http.Request) []string {
+	path := r.URL.RawPath
+	if path == "" {
+		path = r.URL.Path
+	}
+	var methods []string
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		if !chi.RouteContext(r.Context()).Routes.Match(chi.NewRouteContext(), m, path) {
+			continue
+		}
+		if methods = append(methods, m); m == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	return methods
 }
 
 const apiKeyScheme = "api_key"

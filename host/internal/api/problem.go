@@ -1,18 +1,14 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
@@ -21,19 +17,19 @@ import (
 
 // Problem is every error body (RFC 9457, R9). Its members are always present.
 type Problem struct {
-	Type          string           `json:"type" doc:"Stable name of the error: urn:zondarr:error:<error_code>."`
-	Title         string           `json:"title" doc:"The error in two words."`
-	Status        int              `json:"status" doc:"The HTTP status."`
-	Detail        string           `json:"detail" doc:"What is wrong, in a sentence. On /join it is written for the invitee."`
-	ErrorCode     string           `json:"error_code" doc:"Stable, for programs. The list may grow."`
-	Timestamp     time.Time        `json:"timestamp" doc:"When it happened."`
-	CorrelationID string           `json:"correlation_id" doc:"The log holds the cause under this id."`
-	Errors        []FieldError     `json:"errors" nullable:"false" doc:"The inputs that are to blame."`
-	Resource      *ProblemResource `json:"resource" doc:"What was not found or is in conflict."`
-	Server        *ProblemServer   `json:"server" doc:"The media server that failed."`
-	Plugin        *string          `json:"plugin" doc:"The plugin that is down."`
-	Retryable     bool             `json:"retryable" doc:"Whether the same request may succeed later."`
-	RetryAfterS   *int             `json:"retry_after_s" doc:"How many seconds to wait; as the Retry-After header."`
+	Type          string                `json:"type" doc:"Stable name of the error: urn:zondarr:error:<error_code>."`
+	Title         string                `json:"title" doc:"The error in two words."`
+	Status        int                   `json:"status" doc:"The HTTP status."`
+	Detail        string                `json:"detail" doc:"What is wrong, in a sentence. On /join it is written for the invitee."`
+	ErrorCode     string                `json:"error_code" doc:"Stable, for programs. The list may grow."`
+	Timestamp     time.Time             `json:"timestamp" doc:"When it happened."`
+	CorrelationID string                `json:"correlation_id" doc:"The log holds the cause under this id."`
+	Errors        []FieldError          `json:"errors" nullable:"false" doc:"The inputs that are to blame."`
+	Resource      Null[ProblemResource] `json:"resource" doc:"What was not found or is in conflict."`
+	Server        Null[ProblemServer]   `json:"server" doc:"The media server that failed."`
+	Plugin        *string               `json:"plugin" doc:"The plugin that is down."`
+	Retryable     bool                  `json:"retryable" doc:"Whether the same request may succeed later."`
+	RetryAfterS   *int                  `json:"retry_after_s" doc:"How many seconds to wait; as the Retry-After header."`
 }
 
 // FieldError blames one input. The value is never repeated: it may be a secret.
@@ -98,10 +94,10 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 		p.Errors = append(p.Errors, FieldError(field))
 	}
 	if f.Resource != nil {
-		p.Resource = &ProblemResource{Type: f.Resource.Type, ID: f.Resource.ID}
+		p.Resource = nullOf(&ProblemResource{Type: f.Resource.Type, ID: f.Resource.ID})
 	}
 	if f.Server != nil {
-		p.Server = &ProblemServer{ID: f.Server.ID, Name: f.Server.Name}
+		p.Server = nullOf(&ProblemServer{ID: f.Server.ID, Name: f.Server.Name})
 	}
 	if f.Plugin != "" {
 		p.Plugin = &f.Plugin
@@ -149,123 +145,4 @@ func newProblem(ctx context.Context, status int, code, detail string, now time.T
 func titleOf(code string) string {
 	words := strings.ReplaceAll(code, "_", " ")
 	return strings.ToUpper(words[:1]) + words[1:]
-}
-
-// frameworkProblem turns what huma itself refuses (malformed or invalid input, a
-// body that is too large) into a problem. huma says 422 for invalid input; here
-// it is 400 (R9.2).
-func frameworkProblem(c huma.Context, status int, msg string, errs ...error) huma.StatusError {
-	if c == nil {
-		return &Problem{Status: status, Detail: msg} // asked for its shape, while operations are registered
-	}
-	ctx := c.Context()
-	a, ok := ctx.Value(apiContext{}).(*API)
-	if !ok {
-		return &Problem{Status: status, Detail: msg}
-	}
-	code := fault.CodeInvalidInput
-	switch status {
-	case http.StatusUnauthorized:
-		code = fault.CodeUnauthenticated
-	case http.StatusNotFound:
-		code = fault.CodeNotFound
-	case http.StatusRequestEntityTooLarge:
-		code, msg = fault.CodeBodyTooLarge, fmt.Sprintf("The body may have at most %d bytes.", bodyLimit)
-	case http.StatusUnsupportedMediaType:
-		code, msg = fault.CodeUnsupportedMediaType, "Send the body as application/json."
-	case http.StatusRequestTimeout:
-		code, msg = fault.CodeInvalidInput, "The body did not arrive in time."
-	case http.StatusNotAcceptable, http.StatusBadRequest, http.StatusUnprocessableEntity:
-		status = http.StatusBadRequest
-	default:
-		if status >= http.StatusInternalServerError {
-			return a.problem(ctx, fmt.Errorf("%s: %w", msg, errors.Join(errs...)))
-		}
-	}
-	p := newProblem(ctx, status, code, msg, a.Now())
-	for _, err := range errs {
-		detailer, ok := err.(huma.ErrorDetailer) //nolint:errorlint // huma hands its own details over unwrapped
-		if !ok {
-			p.Errors = append(p.Errors, FieldError{Location: "body", Code: fault.FieldInvalid, Message: "This is not valid JSON."})
-			p.ErrorCode = fault.CodeMalformedJSON
-			continue
-		}
-		p.Errors = append(p.Errors, fieldError(detailer.ErrorDetail()))
-	}
-	describe(p, msg)
-	a.logProblem(ctx, p, errors.New(msg))
-	return p
-}
-
-// describe gives the words of an invalid request.
-func describe(p *Problem, msg string) {
-	if p.Status != http.StatusBadRequest {
-		return
-	}
-	switch {
-	case p.ErrorCode == fault.CodeMalformedJSON:
-		p.Detail = "The body is not valid JSON."
-	case strings.Contains(msg, "body is required"):
-		p.Detail = "A JSON body is required."
-		p.Errors = []FieldError{{Location: "body", Code: fault.FieldRequired, Message: "Send a JSON object."}}
-	case len(p.Errors) == 1:
-		p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message
-	default:
-		p.Detail = "The request is not valid: see errors."
-	}
-	p.Type, p.Title = "urn:zondarr:error:"+p.ErrorCode, titleOf(p.ErrorCode)
-}
-
-// fieldError gives huma's complaint about one input the stable code and a
-// sentence. Its value is dropped: it may be a password.
-func fieldError(d *huma.ErrorDetail) FieldError {
-	location := cmp.Or(d.Location, "body")
-	for _, c := range complaints {
-		rest, ok := strings.CutPrefix(d.Message, c.prefix)
-		if !ok {
-			continue
-		}
-		if c.code == fault.FieldRequired && strings.HasPrefix(location, "body") {
-			if name, _, ok := strings.Cut(strings.TrimSpace(rest), " "); ok && name != "" && !strings.HasSuffix(location, "."+name) {
-				location += "." + name
-			}
-			return FieldError{Location: location, Code: c.code, Message: "This is required."}
-		}
-		message := c.message
-		if strings.Contains(message, "%s") {
-			message = fmt.Sprintf(message, strings.TrimSpace(rest))
-		}
-		return FieldError{Location: location, Code: c.code, Message: message}
-	}
-	return FieldError{Location: location, Code: fault.FieldInvalid, Message: "This is not valid: " + d.Message + "."}
-}
-
-// complaints map huma's validation messages, longest prefix first.
-var complaints = []struct{ prefix, code, message string }{
-	{"unexpected property", fault.FieldUnknown, "There is no field of this name."},
-	{"unknown query parameter", fault.FieldUnknown, "There is no query parameter of this name."},
-	{"expected required property", fault.FieldRequired, "This is required."},
-	{"required query parameter", fault.FieldRequired, "This query parameter is required."},
-	{"required header parameter", fault.FieldRequired, "This header is required."},
-	{"required path parameter", fault.FieldRequired, "This is required."},
-	{"expected length >=", fault.FieldTooShort, "This must have at least %s characters."},
-	{"expected length <=", fault.FieldTooLong, "This may have at most %s characters."},
-	{"expected array length >=", fault.FieldTooShort, "This needs at least %s entries."},
-	{"expected array length <=", fault.FieldTooLong, "This may have at most %s entries."},
-	{"expected array items to be unique", fault.FieldDuplicate, "An entry stands here twice."},
-	{"expected number >=", fault.FieldOutOfRange, "This must be at least %s."},
-	{"expected number <=", fault.FieldOutOfRange, "This must be at most %s."},
-	{"expected string to match pattern", fault.FieldPattern, "This does not have the form %s."},
-	{"expected string to be RFC 3339", fault.FieldInvalid, "This must be a time such as 2026-01-02T03:04:05Z."},
-	{"invalid date/time", fault.FieldInvalid, "This must be a time such as 2026-01-02T03:04:05Z."},
-	{"expected string to be RFC 4122 uuid", fault.FieldInvalid, "This must be an id (a UUID)."},
-	{"expected value to be one of", fault.FieldInvalid, "This must be one of %s."},
-	{"invalid integer", fault.FieldInvalid, "This must be a whole number."},
-	{"invalid boolean", fault.FieldInvalid, "This must be true or false."},
-	{"expected boolean", fault.FieldInvalid, "This must be true or false."},
-	{"expected integer", fault.FieldInvalid, "This must be a whole number."},
-	{"expected number", fault.FieldInvalid, "This must be a number."},
-	{"expected string", fault.FieldInvalid, "This must be a text."},
-	{"expected array", fault.FieldInvalid, "This must be a list."},
-	{"expected object", fault.FieldInvalid, "This must be an object."},
 }

@@ -37,29 +37,29 @@ func toProfile(p invitation.Profile) Profile {
 type ProfileCreate struct {
 	Name             string        `json:"name" minLength:"1" maxLength:"100"`
 	Label            string        `json:"label,omitempty" maxLength:"200"`
-	Note             *string       `json:"note,omitempty" maxLength:"2000"`
-	ExpiresAfterDays *int          `json:"expires_after_days,omitempty" minimum:"1" maximum:"36500"`
-	MaxUses          Opt[int]      `json:"max_uses,omitempty" doc:"1 unless said otherwise; null = unlimited."`
-	DurationDays     *int          `json:"duration_days,omitempty" minimum:"1" maximum:"36500"`
+	Note             *string       `json:"note,omitempty" nullable:"true" maxLength:"4000"`
+	ExpiresAfterDays *int          `json:"expires_after_days,omitempty" nullable:"true" minimum:"1" maximum:"36500"`
+	MaxUses          Opt[int]      `json:"max_uses,omitempty" minimum:"1" maximum:"1000000" doc:"1 unless said otherwise; null = unlimited."`
+	DurationDays     *int          `json:"duration_days,omitempty" nullable:"true" minimum:"1" maximum:"36500"`
 	OnExpiry         *string       `json:"on_expiry,omitempty" enum:"disable,delete"`
 	Email            *string       `json:"email,omitempty" enum:"off,optional,required"`
 	IsDefault        bool          `json:"is_default,omitempty"`
-	Servers          []TargetInput `json:"servers" minItems:"1" maxItems:"100"`
+	Servers          []TargetInput `json:"servers" minItems:"1" maxItems:"50"`
 }
 
 // ProfilePatch changes what it names; invitations made from the profile stay as
 // they are.
 type ProfilePatch struct {
-	Name             Opt[string]    `json:"name,omitempty"`
-	Label            Opt[string]    `json:"label,omitempty"`
-	Note             Opt[string]    `json:"note,omitempty"`
-	ExpiresAfterDays Opt[int]       `json:"expires_after_days,omitempty"`
-	MaxUses          Opt[int]       `json:"max_uses,omitempty"`
-	DurationDays     Opt[int]       `json:"duration_days,omitempty"`
-	OnExpiry         Opt[string]    `json:"on_expiry,omitempty"`
-	Email            Opt[string]    `json:"email,omitempty"`
-	IsDefault        Opt[bool]      `json:"is_default,omitempty"`
-	Servers          *[]TargetInput `json:"servers,omitempty" doc:"Replaces the whole list."`
+	Name             Change[string]        `json:"name,omitempty" minLength:"1" maxLength:"100"`
+	Label            Change[string]        `json:"label,omitempty" maxLength:"200"`
+	Note             Opt[string]           `json:"note,omitempty" maxLength:"4000"`
+	ExpiresAfterDays Opt[int]              `json:"expires_after_days,omitempty" minimum:"1" maximum:"36500" doc:"null = for ever."`
+	MaxUses          Opt[int]              `json:"max_uses,omitempty" minimum:"1" maximum:"1000000" doc:"null = unlimited."`
+	DurationDays     Opt[int]              `json:"duration_days,omitempty" minimum:"1" maximum:"36500" doc:"null = for ever."`
+	OnExpiry         Change[string]        `json:"on_expiry,omitempty" enum:"disable,delete"`
+	Email            Change[string]        `json:"email,omitempty" enum:"off,optional,required"`
+	IsDefault        Change[bool]          `json:"is_default,omitempty"`
+	Servers          Change[[]TargetInput] `json:"servers,omitempty" minItems:"1" maxItems:"50" doc:"Replaces the whole list."`
 }
 
 func (a *API) listProfiles(ctx context.Context, in *struct {
@@ -99,18 +99,12 @@ func (a *API) patchProfile(ctx context.Context, in *struct {
 	Body ProfilePatch
 }) (*body[Profile], error) {
 	b := in.Body
-	err := notNull(map[string]bool{
-		"name": b.Name.Null, "label": b.Label.Null, "on_expiry": b.OnExpiry.Null, "email": b.Email.Null, "is_default": b.IsDefault.Null,
-	})
-	if err != nil {
-		return nil, err
-	}
 	patch := invitation.ProfilePatch{
 		Name: b.Name.ptr(), Label: b.Label.ptr(), Note: b.Note.ptrPtr(), ExpiresAfterDays: b.ExpiresAfterDays.ptrPtr(), MaxUses: b.MaxUses.ptrPtr(),
 		DurationDays: b.DurationDays.ptrPtr(), OnExpiry: b.OnExpiry.ptr(), Email: b.Email.ptr(), Default: b.IsDefault.ptr(),
 	}
-	if b.Servers != nil {
-		servers, err := targetGrants(*b.Servers)
+	if targets := b.Servers.ptr(); targets != nil {
+		servers, err := targetGrants(*targets)
 		if err != nil {
 			return nil, err
 		}

@@ -73,6 +73,7 @@ func (a *API) routes(r chi.Router) huma.API {
 
 	route(a, h, admin("GET /api/v1/api-keys", "List API keys", "API keys"), a.listAPIKeys)
 	route(a, h, admin("POST /api/v1/api-keys", "Create an API key", "API keys", http.StatusCreated), a.createAPIKey)
+	route(a, h, admin("GET /api/v1/api-keys/{id}", "Get an API key", "API keys"), a.getAPIKey)
 	route(a, h, admin("DELETE /api/v1/api-keys/{id}", "Revoke an API key", "API keys", http.StatusNoContent), a.revokeAPIKey)
 
 	route(a, h, public("GET /health", "Whole status", "Health"), a.health)
@@ -80,8 +81,9 @@ func (a *API) routes(r chi.Router) huma.API {
 	route(a, h, public("GET /health/ready", "Can it serve", "Health"), a.ready)
 
 	r.Get("/j/{code}", a.joinPage)
-	r.With(relaxed).Handle("/docs", v5emb.New("Zondarr API", "/openapi.json", "/docs/"))
-	r.With(relaxed).Handle("/docs/*", v5emb.New("Zondarr API", "/openapi.json", "/docs/"))
+	docs := v5emb.New("Zondarr API", "/openapi.json", "/docs/")
+	r.With(relaxed).Method(http.MethodGet, "/docs", docs)
+	r.With(relaxed).Method(http.MethodGet, "/docs/*", docs)
 	return h
 }
 
@@ -115,6 +117,10 @@ func route[I, O any](a *API, h huma.API, op huma.Operation, handle func(context.
 		}
 		return out, nil
 	})
+	if op.Method == http.MethodPatch {
+		content := h.OpenAPI().Paths[op.Path].Patch.RequestBody.Content
+		content["application/merge-patch+json"] = content["application/json"]
+	}
 }
 
 // humaOnce guards huma's package variables. What is set there finds its API in
@@ -124,6 +130,7 @@ var humaOnce sync.Once
 func configureHuma() {
 	humaOnce.Do(func() {
 		huma.DefaultArrayNullable = false
+		huma.ValidateStrictCasing = true // one name for one thing
 		huma.NewErrorWithContext = frameworkProblem
 		huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 			return frameworkProblem(nil, status, msg, errs...)

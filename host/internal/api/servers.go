@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/zondarr/zondarr/host/internal/fault"
 	"github.com/zondarr/zondarr/host/internal/mediaserver"
 	"github.com/zondarr/zondarr/sdk"
 )
@@ -109,7 +108,7 @@ type ServerConnection struct {
 
 // ServerTLSInput says how the server's certificate is verified.
 type ServerTLSInput struct {
-	CAPEM      *string `json:"ca_pem,omitempty" maxLength:"65536" doc:"Further trusted certificates in PEM form."`
+	CAPEM      *string `json:"ca_pem,omitempty" nullable:"true" maxLength:"65536" doc:"Further trusted certificates in PEM form."`
 	SkipVerify bool    `json:"skip_verify,omitempty" doc:"Accept any certificate. Anyone between can then read the credentials."`
 }
 
@@ -134,21 +133,59 @@ func (c ServerConnection) params() mediaserver.Connection {
 type ServerCreate struct {
 	Name string `json:"name" minLength:"1" maxLength:"100"`
 	ServerConnection
-	PublicURL *string `json:"public_url,omitempty" maxLength:"2048" doc:"Where people sign in."`
+	PublicURL *string `json:"public_url,omitempty" nullable:"true" maxLength:"2048" doc:"Where people sign in."`
 	Enabled   *bool   `json:"enabled,omitempty" doc:"true unless said otherwise."`
 }
 
 // ServerPatch changes what it names. A changed URL, secret, setting or TLS
 // option is tested first; when the test fails nothing is stored.
 type ServerPatch struct {
-	Name      Opt[string]        `json:"name,omitempty"`
-	URL       Opt[string]        `json:"url,omitempty"`
-	PublicURL Opt[string]        `json:"public_url,omitempty" doc:"null clears it."`
-	Settings  map[string]any     `json:"settings,omitempty" doc:"Merged by key; null clears a key."`
-	Secrets   map[string]*string `json:"secrets,omitempty" doc:"Merged by key; null clears a key."`
-	TLS       *ServerTLSInput    `json:"tls,omitempty"`
-	Enabled   Opt[bool]          `json:"enabled,omitempty"`
-	Confirm   Opt[string]        `json:"confirm_external_server_id,omitempty" doc:"Accepts another media server behind the URL, by the id that it says."`
+	Name      Change[string]                 `json:"name,omitempty" minLength:"1" maxLength:"100"`
+	URL       Change[string]                 `json:"url,omitempty" minLength:"1" maxLength:"2048" doc:"http or https, without user, query and fragment."`
+	PublicURL Opt[string]                    `json:"public_url,omitempty" maxLength:"2048" doc:"null clears it."`
+	Settings  Change[map[string]any]         `json:"settings,omitempty" doc:"Merged by key; null clears a key."`
+	Secrets   Change[map[string]Opt[string]] `json:"secrets,omitempty" doc:"Merged by key; null clears a key."`
+	TLS       Change[ServerTLSPatch]         `json:"tls,omitempty"`
+	Enabled   Change[bool]                   `json:"enabled,omitempty"`
+	Confirm   Change[string]                 `json:"confirm_external_server_id,omitempty" maxLength:"256" doc:"Accepts another media server behind the URL, by the id that it says."`
+}
+
+// ServerTLSPatch changes what it names.
+type ServerTLSPatch struct {
+	CAPEM      Opt[string] `json:"ca_pem,omitempty" maxLength:"65536" doc:"Further trusted certificates in PEM form; null clears them."`
+	SkipVerify Opt[bool]   `json:"skip_verify,omitempty" doc:"Accept any certificate; null = false."`
+}
+
+func (t *ServerTLSPatch) patch() *mediaserver.TLSPatch {
+	if t == nil {
+		return nil
+	}
+	var p mediaserver.TLSPatch
+	if t.CAPEM.Set {
+		p.CAPEM = &t.CAPEM.Value
+	}
+	if t.SkipVerify.Set {
+		p.SkipVerify = &t.SkipVerify.Value
+	}
+	return &p
+}
+
+// patch merges settings and secrets by key.
+func (b ServerPatch) patch() mediaserver.Patch {
+	p := mediaserver.Patch{
+		Name: b.Name.ptr(), URL: b.URL.ptr(), PublicURL: b.PublicURL.ptrPtr(), TLS: b.TLS.ptr().patch(), Enabled: b.Enabled.ptr(),
+		ConfirmExternalID: b.Confirm.ptr(),
+	}
+	if s := b.Settings.ptr(); s != nil {
+		p.Settings = *s
+	}
+	if s := b.Secrets.ptr(); s != nil {
+		p.Secrets = make(map[string]*string, len(*s))
+		for name, v := range *s {
+			p.Secrets[name] = v.ptr()
+		}
+	}
+	return p
 }
 
 // IDParam names a resource in the path.
@@ -194,37 +231,11 @@ func (a *API) patchServer(ctx context.Context, in *struct {
 	IDParam
 	Body ServerPatch
 }) (*body[Server], error) {
-	b := in.Body
-	p := mediaserver.Patch{
-		Name: b.Name.ptr(), URL: b.URL.ptr(), PublicURL: b.PublicURL.ptrPtr(), Settings: b.Settings, Secrets: b.Secrets,
-		Enabled: b.Enabled.ptr(), ConfirmExternalID: b.Confirm.ptr(),
-	}
-	if b.TLS != nil {
-		o := b.TLS.options()
-		p.TLS = &o
-	}
-	if err := notNull(map[string]bool{"name": b.Name.Null, "url": b.URL.Null, "enabled": b.Enabled.Null, "confirm_external_server_id": b.Confirm.Null}); err != nil {
-		return nil, err
-	}
-	s, err := a.Servers.Update(ctx, in.id(), p)
+	s, err := a.Servers.Update(ctx, in.id(), in.Body.patch())
 	if err != nil {
 		return nil, err
 	}
 	return ok(toServer(s)), nil
-}
-
-// notNull refuses null for members that cannot be cleared.
-func notNull(members map[string]bool) error {
-	var fields []fault.Field
-	for _, name := range sortedKeys(members) {
-		if members[name] {
-			fields = append(fields, fault.Field{Location: "body." + name, Code: fault.FieldRequired, Message: "This cannot be cleared. Leave it out to keep it."})
-		}
-	}
-	if len(fields) > 0 {
-		return fault.InvalidInput(fields...)
-	}
-	return nil
 }
 
 func (a *API) deleteServer(ctx context.Context, in *IDParam) (*none, error) {

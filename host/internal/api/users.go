@@ -57,9 +57,9 @@ func toUser(u identity.User) User {
 
 // UserPatch changes what it names, on the media server first.
 type UserPatch struct {
-	Enabled   Opt[bool]      `json:"enabled,omitempty"`
+	Enabled   Change[bool]   `json:"enabled,omitempty"`
 	ExpiresAt Opt[time.Time] `json:"expires_at,omitempty"`
-	OnExpiry  Opt[string]    `json:"on_expiry,omitempty" doc:"disable or delete."`
+	OnExpiry  Change[string] `json:"on_expiry,omitempty" enum:"disable,delete"`
 }
 
 func (a *API) listUsers(ctx context.Context, in *struct {
@@ -93,9 +93,6 @@ func (a *API) patchUser(ctx context.Context, in *struct {
 	Body UserPatch
 }) (*body[User], error) {
 	b := in.Body
-	if err := notNull(map[string]bool{"enabled": b.Enabled.Null, "on_expiry": b.OnExpiry.Null}); err != nil {
-		return nil, err
-	}
 	u, err := a.Identities.UpdateUser(ctx, in.id(), identity.UserPatch{
 		Enabled: b.Enabled.ptr(), ExpiresAt: b.ExpiresAt.ptrPtr(), OnExpiry: b.OnExpiry.ptr(),
 	})

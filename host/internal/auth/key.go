@@ -109,6 +109,18 @@ func (s *Service) Verify(ctx context.Context, text string) (APIKey, error) {
 	return toKey(row), nil
 }
 
+// Get gives one key, a revoked one too, or not_found.
+func (s *Service) Get(ctx context.Context, id uuid.UUID) (APIKey, error) {
+	row, err := s.DB.Ent.APIKey.Get(ctx, id)
+	if db.IsNotFound(err) {
+		return APIKey{}, fault.Missing(entity, id.String())
+	}
+	if err != nil {
+		return APIKey{}, database.Wrap("get", entity, err)
+	}
+	return toKey(row), nil
+}
+
 // Revoke ends a key. A revoked key stays listed, since what it did names it;
 // revoking it again changes nothing.
 func (s *Service) Revoke(ctx context.Context, id uuid.UUID) error {

@@ -30,11 +30,30 @@ type Patch struct {
 	// Settings and Secrets merge by key; a nil value clears the key.
 	Settings map[string]any
 	Secrets  map[string]*string
-	TLS      *sdk.TLSOptions
+	TLS      *TLSPatch
 	Enabled  *bool
 	// ConfirmExternalID is the id of another media server that an admin accepts
 	// behind the URL.
 	ConfirmExternalID *string
+}
+
+// TLSPatch changes what is not nil.
+type TLSPatch struct {
+	// CAPEM replaces the certificates; empty clears them.
+	CAPEM      *string
+	SkipVerify *bool
+}
+
+func (p *TLSPatch) apply(o *sdk.TLSOptions) {
+	if p == nil {
+		return
+	}
+	if p.CAPEM != nil {
+		o.CAPEM = *p.CAPEM
+	}
+	if p.SkipVerify != nil {
+		o.SkipVerify = *p.SkipVerify
+	}
 }
 
 // Tested is what a connection test told.
@@ -185,9 +204,7 @@ func (s *Service) merge(old Server, sealed []byte, p Patch) (Server, Connection,
 	if p.URL != nil {
 		next.URL = *p.URL
 	}
-	if p.TLS != nil {
-		next.TLS = *p.TLS
-	}
+	p.TLS.apply(&next.TLS)
 	next.Settings = maps.Clone(old.Settings)
 	if next.Settings == nil {
 		next.Settings = map[string]any{}
