@@ -1,6 +1,7 @@
 package sdkplugin
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
@@ -18,36 +19,56 @@ const (
 	maxText = 2048
 )
 
-// redactor takes secrets out of text, also where they were quoted for a URL or
-// for JSON.
-type redactor struct{ replace *strings.Replacer }
+// redactor takes secrets out of text, also where they were quoted for a URL or for JSON.
+// In a line of JSON only their quoted forms are looked for: a secret may hold the very
+// characters that JSON is made of.
+type redactor struct{ inText, inLine *strings.Replacer }
 
 func newRedactor(secrets []string) redactor {
-	var forms []string
+	var texts, lines []string
 	for _, s := range secrets {
 		if len(s) < minSecret {
 			continue
 		}
-		quoted, _ := json.Marshal(s) // a string always marshals
-		forms = append(forms, s, url.QueryEscape(s), url.PathEscape(s), strings.Trim(string(quoted), `"`),
-			base64.StdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s)))
+		safe := []string{
+			url.QueryEscape(s), url.PathEscape(s), base64.StdEncoding.EncodeToString([]byte(s)),
+			base64.RawURLEncoding.EncodeToString([]byte(s)),
+		}
+		once, html := quote(s, false), quote(s, true)
+		lines = append(lines, once, html, quote(once, false), quote(html, false))
+		lines = append(lines, safe...)
+		texts = append(texts, s, once, html)
+		texts = append(texts, safe...)
 	}
+	return redactor{replacer(texts), replacer(lines)}
+}
+
+// quote gives what JSON writes between the quotes of a string.
+func quote(s string, html bool) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(html)
+	_ = enc.Encode(s) // a string always encodes
+	return strings.TrimSuffix(b.String()[1:], "\"\n")
+}
+
+func replacer(forms []string) *strings.Replacer {
 	if forms == nil {
-		return redactor{}
+		return nil
 	}
 	// The longest first: a secret that begins with another must vanish whole.
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), cmp.Compare(a, b)) })
 	pairs := make([]string, 0, 2*len(forms))
 	for _, f := range slices.Compact(forms) {
 		pairs = append(pairs, f, redacted)
 	}
-	return redactor{strings.NewReplacer(pairs...)}
+	return strings.NewReplacer(pairs...)
 }
 
 // text gives s without secrets, valid and bounded.
 func (r redactor) text(s string) string {
-	if r.replace != nil {
-		s = r.replace.Replace(s)
+	if r.inText != nil {
+		s = r.inText.Replace(s)
 	}
 	s = strings.ToValidUTF8(s, "�")
 	if len(s) > maxText {

@@ -61,8 +61,8 @@ func (s *secretSet) redactor() redactor {
 
 func (s *secretSet) redactLine(line []byte) []byte {
 	r := s.redactor()
-	if r.replace == nil {
+	if r.inLine == nil {
 		return line
 	}
-	return []byte(r.replace.Replace(string(line)))
+	return []byte(r.inLine.Replace(string(line)))
 }
