@@ -200,8 +200,10 @@ func (w *world) balanced(before map[string][]sdk.User) error {
 				continue
 			}
 			known := w.db.Ent.User.Query().Where(user.ServerID(w.ids[name]), user.ExternalID(u.ID)).CountX(ctx) == 1
-			// A name that is held says that the account is known, and looked after.
+			// A name that is held by an unfinished redemption says that the account is
+			// known, and looked after.
 			held := w.db.Ent.RedemptionStep.Query().Where(redemptionstep.ServerID(w.ids[name]), redemptionstep.ReleasedAtIsNil(),
+				redemptionstep.HasRedemptionWith(redemption.FinishedAtIsNil()),
 				redemptionstep.Or(redemptionstep.ExternalID(u.ID), redemptionstep.UsernameFolded(identity.Fold(u.Username)))).ExistX(ctx)
 			if !known && !held {
 				return fmt.Errorf("%s: nobody knows the account %s (%s)", name, u.Username, u.ID)

@@ -75,7 +75,7 @@ func schedules(t *testing.T, dialect database.Dialect, first, n int) {
 	if !t.Failed() && n > 10 {
 		// Schedules under which nothing ever goes wrong, or nothing ever works,
 		// would prove nothing.
-		for _, what := range []string{"completed", "refused", "undone", "died", "recovered"} {
+		for _, what := range []string{"completed", "refused", "undone", "died", "recovered", "frozen"} {
 			if told.counts[what] == 0 {
 				t.Errorf("in no schedule was anything %s", what)
 			}
@@ -104,7 +104,8 @@ type answer struct {
 	result Result
 	err    error
 	// died: its host died, and it was told nothing.
-	died bool
+	died         bool
+	began, ended time.Time
 }
 
 func runSchedule(t *testing.T, d *database.DB, seed uint64, told *outcomes) {
@@ -128,7 +129,7 @@ func runSchedule(t *testing.T, d *database.DB, seed uint64, told *outcomes) {
 	inv := w.invite(uses, names...)
 
 	c := &chaos{seed: seed, world: w, counts: map[string]int{}, trouble: rng.IntN(60)}
-	hosts := &hosts{world: w, chaos: c, told: told, deaths: rng.IntN(4), replicas: 1 + rng.IntN(2)}
+	hosts := &hosts{world: w, chaos: c, told: told, deaths: rng.IntN(4), freezes: rng.IntN(3), replicas: 1 + rng.IntN(2)}
 	hosts.start(t)
 
 	// Clients come within a minute, some with one name, some twice with one key.
@@ -252,9 +253,12 @@ func (w *world) truthful(t *testing.T, inv invitation.Invitation, a *answer, all
 			t.Errorf("%s was told %v", a.req.Username, a.err)
 		}
 	}
-	// The same key is the same redemption.
+	// The same key is the same redemption, also when the code is used up since.
 	for i := range all {
 		o := &all[i]
+		if a.key != "" && o.key == a.key && o.result.PublicID != "" && o.ended.Before(a.began) && a.result.PublicID == "" {
+			t.Errorf("the same request with the same key was told %v, and not what became of the first", a.err)
+		}
 		if a.key != "" && o.key == a.key && o.result.PublicID != "" && a.result.PublicID != "" && o.result.PublicID != a.result.PublicID {
 			t.Error("one key gave two redemptions")
 		}
@@ -284,6 +288,7 @@ type hosts struct {
 	told     *outcomes
 	replicas int
 	deaths   int // how many are left
+	freezes  int
 	immortal atomic.Bool
 
 	mu      sync.Mutex
@@ -297,6 +302,9 @@ type host struct {
 	*Service
 	n    int
 	dead atomic.Bool
+	// thaw is when a host that stands still goes on: a stopped virtual machine, a
+	// swapped out process.
+	thaw atomic.Pointer[time.Time]
 	died chan struct{}
 	taps map[string]int
 }
@@ -326,12 +334,23 @@ func (h *hosts) birth(t *testing.T) *host {
 
 // tap lets a host die at a durable point, once in a while.
 func (h *hosts) tap(t *testing.T, b *host, point string) error {
+	b.stand()
 	if b.dead.Load() {
 		return errDead
 	}
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	b.taps[point]++
+	x := draw(h.chaos.seed, "freeze", strconv.Itoa(b.n), point, strconv.Itoa(b.taps[point]))
+	if !h.immortal.Load() && h.freezes > 0 && x%15 == 0 {
+		h.freezes--
+		h.told.add("frozen")
+		until := time.Now().Add(time.Duration(x/15%300) * time.Second) //nolint:gosec // below 300
+		b.thaw.Store(&until)
+		h.mu.Unlock()
+		b.stand()
+		return nil
+	}
+	defer h.mu.Unlock()
 	if h.immortal.Load() || h.deaths == 0 || draw(h.chaos.seed, "death", strconv.Itoa(b.n), point, strconv.Itoa(b.taps[point]))%12 > 0 {
 		return nil
 	}
@@ -357,10 +376,19 @@ func (h *hosts) tap(t *testing.T, b *host, point string) error {
 	return errDead
 }
 
+// stand stands still for as long as the host does.
+func (b *host) stand() {
+	if until := b.thaw.Load(); until != nil {
+		time.Sleep(time.Until(*until))
+	}
+}
+
 func (h *hosts) join(ctx context.Context, code string, a *answer, i int) {
 	h.mu.Lock()
 	b := h.running[i%len(h.running)]
 	h.mu.Unlock()
+	a.began = time.Now()
+	defer func() { a.ended = time.Now() }()
 	done := make(chan struct{})
 	h.ended.Go(func() {
 		defer close(done)
@@ -474,8 +502,12 @@ func (c *chaosClient) GetUser(ctx context.Context, req sdk.GetUserRequest) (sdk.
 // disturbed makes a call go wrong in one of the ways in which calls do.
 func disturbed[T any](ctx context.Context, c *chaosClient, op, about string, call func(context.Context) (T, error)) (T, error) {
 	var zero T
+	c.host.stand()
 	if c.host.dead.Load() {
 		return zero, errDead
+	}
+	if ctx.Err() != nil {
+		return zero, &sdk.Error{Reason: sdk.ReasonTimeout, Source: sdk.SourceHost, Retryable: true, Message: "too late", Err: ctx.Err()}
 	}
 	away := context.WithoutCancel(ctx) // the media server goes on although the caller has gone
 	x := c.chaos.draw(op, c.server, about)

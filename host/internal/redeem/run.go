@@ -114,6 +114,10 @@ func (s *Service) create(ctx context.Context, r *run, j *part) {
 		fail(err)
 		return
 	}
+	// The deadline is set before it is written down: a host that stood still for
+	// longer must not send a create that others have already looked for.
+	sending, cancel := context.WithTimeout(ctx, s.Policy.Write)
+	defer cancel()
 	if err := s.durably(ctx, func() error { return s.markCreating(ctx, r.hold, j) }); err != nil {
 		fail(err)
 		return
@@ -125,7 +129,7 @@ func (s *Service) create(ctx context.Context, r *run, j *part) {
 	if j.link == nil {
 		req.Username, req.Password = j.step.Username, r.password
 	}
-	resp, err := s.createUser(ctx, p, req)
+	resp, err := p.CreateUser(sending, req)
 	if err == nil && resp.User.ID == "" {
 		err = sdk.Errorf(sdk.ReasonAmbiguous, "the plugin gave an account without an id")
 	}
@@ -144,12 +148,6 @@ func (s *Service) create(ctx context.Context, r *run, j *part) {
 	if err := s.durably(ctx, func() error { return s.markDone(ctx, r.hold, j) }); err != nil {
 		fail(err)
 	}
-}
-
-func (s *Service) createUser(ctx context.Context, p sdk.Provisioner, req sdk.CreateUserRequest) (sdk.CreateUserResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.Policy.Write)
-	defer cancel()
-	return p.CreateUser(ctx, req)
 }
 
 // nothingMade says that a failed create left nothing behind, beyond doubt: it
