@@ -1,6 +1,7 @@
 package invitation
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -98,7 +99,7 @@ func (s *Service) CreateProfile(ctx context.Context, params ProfileParams) (Prof
 		if err != nil {
 			return uuid.Nil, err
 		}
-		return createProfile(ctx, tx, p, value(&params.CreatedBy, "system"), targets, s.Now())
+		return createProfile(ctx, tx, p, cmp.Or(params.CreatedBy, "system"), targets, s.Now())
 	})
 }
 

@@ -1,6 +1,7 @@
 package invitation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -105,7 +106,7 @@ func (s *Service) createTx(ctx context.Context, tx *db.Tx, code string, p Create
 	row, err := tx.Invitation.Create().SetCode(code).SetLabel(inv.Label).SetNillableNote(inv.Note).SetEnabled(inv.Enabled).
 		SetNillableExpiresAt(inv.ExpiresAt).SetNillableMaxUses(inv.MaxUses).SetNillableDurationDays(inv.DurationDays).
 		SetOnExpiry(invitation.OnExpiry(inv.OnExpiry)).SetEmail(invitation.Email(inv.Email)).SetNillableProfileID(p.ProfileID).
-		SetCreatedBy(value(&p.CreatedBy, "system")).SetCreatedAt(now).SetUpdatedAt(now).Save(ctx)
+		SetCreatedBy(cmp.Or(p.CreatedBy, "system")).SetCreatedAt(now).SetUpdatedAt(now).Save(ctx)
 	if err != nil {
 		return Invitation{}, database.Wrap("create", entity, err)
 	}
