@@ -17,7 +17,7 @@ const reserve = 20 * time.Second
 // seconds to reach the invitee.
 func acceptWaits() []time.Duration {
 	s := time.Second
-	return []time.Duration{0, s, 2 * s, 3 * s, 3 * s, 3 * s, 4 * s, 4 * s}
+	return []time.Duration{0, s / 2, s, 2 * s, 3 * s, 3 * s, 3 * s, 4 * s, 4 * s}
 }
 
 // invitation is an invite as the invitee sees it: several servers of one owner.

@@ -27,7 +27,7 @@ type account struct {
 // account asks plex.tv whose token this is. Only a 401 means that the token is
 // bad; anything else leaves it unknown.
 func (c *client) account(ctx context.Context, as principal) (account, error) {
-	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/v2/user", as: as})
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/v2/user", as: as, always: true})
 	if err != nil {
 		return account{}, err
 	}

@@ -311,6 +311,10 @@ func TestSetPermissionsRefused(t *testing.T) {
 	r.fake.AddHome(r.owner.ID, r.bob.ID)
 	_, err = r.setPermission(str(r.bob.ID), sdk.PermissionDownload, sdk.Allow)
 	r.want(err, sdk.ReasonUnsupported, "choose the libraries first")
+	r.fake.MustAddShare(plextest.ShareSpec{Server: r.server.ID(), Invited: "nobody@example.com", AllLibraries: true})
+	_, err = r.setPermission("nobody@example.com", sdk.PermissionDownload, sdk.Allow)
+	r.want(err, sdk.ReasonUnsupported, "has no Plex account yet")
+	r.wantNoWrites()
 }
 
 // Plex keeps the switch off in silence, or says no: what there was stays.

@@ -109,11 +109,14 @@ func refusal(r request, resp *http.Response, body []byte) error {
 	}
 	switch s := said.status; {
 	case s == http.StatusUnauthorized || s == statusTokenExpired:
-		return fail(unauthorized(r, said))
+		reason, text := unauthorized(r)
+		return fail(reason, text+" (%s)", said)
 	case s == http.StatusForbidden && r.at == atServer:
 		return fail(sdk.ReasonNotAdmin, "the Plex server accepts the token, but not for %s: it is not the owner's", r.name())
 	case s == http.StatusForbidden:
 		return fail(sdk.ReasonNotAdmin, "plex.tv does not allow %s with this token (%s)", r.name(), said)
+	case s == http.StatusNotFound && r.always:
+		return fail(sdk.ReasonEndpointGone, "%s no longer knows %s (HTTP 404); a newer version of this plugin may be needed", r.at, r.name())
 	case s == http.StatusNotFound:
 		return fail(sdk.ReasonNotFound, "%s does not know what was asked for with %s (%s)", r.at, r.name(), said)
 	case s == http.StatusGone:
@@ -139,14 +142,17 @@ func refusal(r request, resp *http.Response, body []byte) error {
 	}
 }
 
-func unauthorized(r request, said *refused) (sdk.Reason, string, error) {
+// unauthorized says whose sign-in it is that does not hold.
+func unauthorized(r request) (sdk.Reason, string) {
 	switch {
+	case r.as.token == "":
+		return sdk.ReasonCredentialsRejected, r.at.String() + " wants a sign-in for " + r.name() + ", which needs none"
 	case r.as.invitee:
-		return sdk.ReasonLinkExpired, "the sign-in at Plex has ended; sign in again (%w)", said
+		return sdk.ReasonLinkExpired, "the sign-in at Plex has ended; sign in again"
 	case r.at == atServer:
-		return sdk.ReasonCredentialsRejected, "the Plex server does not accept the token that plex.tv gives for it; sign the server out of Plex and in again (%w)", said
+		return sdk.ReasonCredentialsRejected, "the Plex server does not accept the token that plex.tv gives for it; sign the server out of Plex and in again"
 	default:
-		return sdk.ReasonCredentialsRejected, "plex.tv does not accept the token: it was signed out, replaced or has expired; enter a new one (%w)", said
+		return sdk.ReasonCredentialsRejected, "plex.tv does not accept the token: it was signed out, replaced or has expired; enter a new one"
 	}
 }
 

@@ -69,7 +69,7 @@ func decodeMembers(r reply) ([]member, error) {
 }
 
 func (c *client) membersV1(ctx context.Context) ([]member, error) {
-	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/home/users", as: c.owner})
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/home/users", as: c.owner, always: true})
 	if err != nil {
 		return nil, err
 	}

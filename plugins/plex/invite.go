@@ -12,7 +12,8 @@ import (
 // looks is how often, and after which waits, a share is looked for whose
 // creation was not answered, or which a list does not show yet.
 func looks() []time.Duration {
-	return []time.Duration{0, time.Second, 2 * time.Second, 3 * time.Second}
+	s := time.Second
+	return []time.Duration{0, s / 2, s, 2 * s, 3 * s}
 }
 
 // invite makes a share of this server, which must not exist yet, and gives it as

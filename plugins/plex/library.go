@@ -100,7 +100,7 @@ func libraryType(plexType, agent string) sdk.LibraryType {
 
 // directories lists the libraries of the media server itself.
 func (c *client) directories(ctx context.Context, as principal) ([]directory, error) {
-	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atServer, path: "/library/sections", as: as})
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atServer, path: "/library/sections", as: as, always: true})
 	if err != nil {
 		return nil, err
 	}

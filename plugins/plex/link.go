@@ -72,7 +72,7 @@ type pin struct {
 func (c *client) BeginLink(ctx context.Context, req sdk.BeginLinkRequest) (sdk.BeginLinkResponse, error) {
 	l := link{Version: linkVersion, ClientID: clientID(c.ref.InstallationID, "link "+rand.Text())}
 	out, err := c.wire.send(ctx, request{
-		method: http.MethodPost, at: atCloud, path: "/api/v2/pins", query: url.Values{"strong": {"true"}}, as: l.principal(), once: true,
+		method: http.MethodPost, at: atCloud, path: "/api/v2/pins", query: url.Values{"strong": {"true"}}, as: l.principal(), once: true, always: true,
 	})
 	if err != nil {
 		return sdk.BeginLinkResponse{}, err

@@ -48,6 +48,9 @@ func (c *client) setWishes(ctx context.Context, r roster, sh share, asked wishes
 	if len(want.differences(before)) == 0 {
 		return c.detail(ctx, sh)
 	}
+	if sh.Who.id == "" {
+		return sdk.User{}, unsupported("permissions", "the invited address has no Plex account yet; permissions can be set once the invitation is accepted")
+	}
 	if err := c.writeSharing(ctx, sh.Who, want); err != nil {
 		if r := answer(err); r != nil && r.says("plex pass") {
 			return sdk.User{}, needsPass()

@@ -32,10 +32,13 @@ const (
 	kindManaged = "managed"
 )
 
-type plugin struct{}
+// plugin has no state. Its sleep is the waiting between two looks at plex.tv.
+type plugin struct {
+	sleep func(context.Context, time.Duration) error
+}
 
 // New gives the Plex plugin.
-func New() sdk.Plugin { return plugin{} }
+func New() sdk.Plugin { return plugin{sleep: sleep} }
 
 // Describe says what a Plex server can do at most.
 func (plugin) Describe() sdk.Description {
@@ -108,7 +111,7 @@ func accountRules() sdk.AccountRules {
 func libraryModes() []sdk.LibraryMode { return []sdk.LibraryMode{sdk.LibraryAll, sdk.LibraryOnly} }
 
 // Open makes the client for one media server. It calls nobody.
-func (plugin) Open(_ context.Context, req sdk.OpenRequest) (sdk.MediaClient, error) {
+func (p plugin) Open(_ context.Context, req sdk.OpenRequest) (sdk.MediaClient, error) {
 	var problems []sdk.FieldProblem
 	token := strings.TrimSpace(req.Server.Secrets["token"])
 	switch {
@@ -134,7 +137,7 @@ func (plugin) Open(_ context.Context, req sdk.OpenRequest) (sdk.MediaClient, err
 		serverURL:  req.Server.URL,
 		server:     req.HTTP,
 		timeout:    callTimeout,
-		sleep:      sleep,
+		sleep:      p.sleep,
 	}
 	c := &client{
 		wire: w, ref: req.Server, log: req.Logger, now: time.Now,

@@ -49,8 +49,7 @@ func (r roster) removable(id string) (share, error) {
 // takeBack removes every share of this server with a person and makes sure that
 // none is left. The row that a withdrawn invite leaves behind is swept too.
 func (c *client) takeBack(ctx context.Context, r roster, who invitee) error {
-	var last error
-	for _, wait := range looks() {
+	for _, wait := range slices.Insert(looks(), 0, 0) { // the first look removes, the others verify
 		if !c.wire.pause(ctx, wait) {
 			break
 		}
@@ -66,12 +65,9 @@ func (c *client) takeBack(ctx context.Context, r roster, who invitee) error {
 			}
 			return nil
 		}
-		if last = c.remove(ctx, now, sh); last != nil && !absent(last) {
-			return last
+		if err := c.remove(ctx, now, sh); err != nil && !absent(err) {
+			return err
 		}
-	}
-	if last != nil {
-		return last
 	}
 	if ctx.Err() != nil {
 		return outOfTime()

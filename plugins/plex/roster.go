@@ -112,7 +112,7 @@ func firstGone(errs ...error) error {
 }
 
 func (c *client) sharesV2(ctx context.Context, path string) ([]share, error) {
-	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atClients, path: path, as: c.owner})
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atClients, path: path, as: c.owner, always: true})
 	if err != nil {
 		return nil, err
 	}

@@ -27,10 +27,7 @@ func (c *client) identity(ctx context.Context) (identity, error) {
 		as: principal{clientID: c.owner.clientID},
 	})
 	if err != nil {
-		if s := status(err); s >= 300 && s < 500 && s != http.StatusTooManyRequests && s != http.StatusRequestTimeout {
-			return identity{}, notPlex(s)
-		}
-		return identity{}, err
+		return identity{}, c.notIntroduced(err)
 	}
 	var answer struct {
 		Container identity `json:"MediaContainer"`
@@ -39,6 +36,24 @@ func (c *client) identity(ctx context.Context) (identity, error) {
 		return identity{}, notPlex(out.status)
 	}
 	return answer.Container, nil
+}
+
+// notIntroduced says why nobody said who they are. A Plex server tells that to
+// anybody, so a refusal comes from something else.
+func (c *client) notIntroduced(err error) error {
+	switch s := status(err); {
+	case s == http.StatusUnauthorized || s == http.StatusForbidden:
+		reason := sdk.ReasonCredentialsRejected
+		if s == http.StatusForbidden {
+			reason = sdk.ReasonNotAdmin
+		}
+		out := sdk.Errorf(reason, "something before the Plex server asks for a sign-in of its own (HTTP %d); let Zondarr reach the server without it", s)
+		out.UpstreamStatus = s
+		return out
+	case s >= 300 && s < 500 && s != http.StatusTooManyRequests && s != http.StatusRequestTimeout:
+		return notPlex(s)
+	}
+	return err
 }
 
 func notPlex(status int) error {
@@ -88,7 +103,7 @@ type resource struct {
 // reach, and refuses one that belongs to somebody else.
 func (c *client) ownedResource(ctx context.Context, machine string) (resource, error) {
 	out, err := c.wire.send(ctx, request{
-		method: http.MethodGet, at: atCloud, path: "/api/v2/resources", as: c.owner,
+		method: http.MethodGet, at: atCloud, path: "/api/v2/resources", as: c.owner, always: true,
 		query: url.Values{"includeHttps": {"1"}, "includeRelay": {"1"}, "includeIPv6": {"1"}},
 	})
 	if err != nil {
@@ -137,7 +152,7 @@ type serverRoot struct {
 }
 
 func (c *client) serverRoot(ctx context.Context, as principal) (serverRoot, error) {
-	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atServer, path: "/", as: as})
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atServer, path: "/", as: as, always: true})
 	if err != nil {
 		return serverRoot{}, err
 	}

@@ -46,7 +46,7 @@ func (c *client) ListSessions(ctx context.Context, _ sdk.ListSessionsRequest) (s
 	if err != nil {
 		return sdk.ListSessionsResponse{}, err
 	}
-	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atServer, path: "/status/sessions", as: as})
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atServer, path: "/status/sessions", as: as, always: true})
 	if err != nil {
 		return sdk.ListSessionsResponse{}, err
 	}

@@ -64,7 +64,7 @@ type friendRow struct {
 // connections lists everybody the owner is connected with. People who are gone
 // linger there, so it says who somebody is, never who has access.
 func (c *client) connections(ctx context.Context) ([]friendRow, error) {
-	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/users", as: c.owner})
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/users", as: c.owner, always: true})
 	if err != nil {
 		return nil, err
 	}

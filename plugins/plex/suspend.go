@@ -80,10 +80,15 @@ func (c *client) Resume(ctx context.Context, req sdk.ResumeRequest) (sdk.ResumeR
 	if err := c.exist(ctx, r, libraries); err != nil {
 		return sdk.ResumeResponse{}, err
 	}
+	_, home := r.member(req.ID)
+	if asked.liveTV == sdk.Deny && !home {
+		// Nobody outside the Home has live TV, so there is nothing to take away,
+		// and the flag that Plex keeps about it comes back as it was.
+		asked.liveTV = sdk.Unset
+	}
 	if sh, shared := r.share(req.ID); shared {
 		return c.resumeShared(ctx, r, sh, libraries, asked)
 	}
-	_, home := r.member(req.ID)
 	if asked.liveTV == sdk.Allow && !home {
 		return sdk.ResumeResponse{}, needsHome()
 	}

@@ -27,13 +27,13 @@ func (r *rig) resume(u sdk.User) (sdk.User, error) {
 // those to come are among them, downloads, filters, flags.
 func TestSuspendAndResume(t *testing.T) {
 	settings := plextest.Settings{
-		AllowSync: true, AllowCameraUpload: true, AllowChannels: true, AllowSubtitleAdmin: true,
+		AllowSync: true, AllowCameraUpload: true, AllowChannels: true, AllowSubtitleAdmin: true, AllowTuners: 1,
 		FilterMovies: "contentRating=G%2CPG|label=a%2Cb", FilterTelevision: "label!=x", FilterMusic: "label=y",
 		FilterPhotos: "label=z", FilterAll: "label=all",
 	}
 	for _, all := range []bool{false, true} {
 		for _, v1 := range []bool{false, true} {
-			r := newRig(t, func(s *plextest.Switches) { s.V2CreateGone = v1 })
+			r := newRig(t, func(s *plextest.Switches) { s.V2CreateGone, s.TunersForAnyone = v1, true })
 			spec := plextest.ShareSpec{Server: r.server.ID(), Invited: "alice", AllLibraries: all, Accepted: true, Settings: settings}
 			if !all {
 				spec.Sections = []int64{r.server.Section("Movies").ID, r.server.Section("Music").ID}

@@ -82,11 +82,8 @@ func facts(who identity, root serverRoot, owner account) sdk.ServerFacts {
 		f.Missing = append(f.Missing, sdk.Missing{Name: sdk.PermissionDownload, Reason: "Downloads need Plex Pass on the account of the server's owner."})
 		f.Warnings = append(f.Warnings, "The owner has no Plex Pass: people outside the owner's network need a Remote Watch Pass of their own.")
 	}
-	if owner.leadsHome() {
-		f.Permissions = append(f.Permissions, sdk.PermissionLiveTV)
-		f.Warnings = append(f.Warnings, "Live TV can be given to members of the owner's Plex Home only: an invitation that allows it is refused.")
-	} else {
-		f.Missing = append(f.Missing, sdk.Missing{Name: sdk.PermissionLiveTV, Reason: "Plex offers Live TV to Home members only."})
-	}
+	// What holds on a server can be given to whoever joins it, and who joins by a
+	// link is no Home member.
+	f.Missing = append(f.Missing, sdk.Missing{Name: sdk.PermissionLiveTV, Reason: "Plex offers Live TV to Home members only."})
 	return f
 }

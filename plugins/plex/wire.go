@@ -54,6 +54,8 @@ type request struct {
 	repeat bool
 	// once says that the call is made one time, whatever happens.
 	once bool
+	// always says that there is no "not found": if it is, the endpoint is gone.
+	always bool
 }
 
 // name is the call as an error shows it: without ids, addresses or queries.
@@ -86,7 +88,7 @@ func (w *wire) send(ctx context.Context, r request) (reply, error) {
 		failure, _ := errors.AsType[*sdk.Error](err)
 		again := failure.Kind() == sdk.ReasonRateLimited || neverSent(err) ||
 			failure.Retryable && (r.repeat || r.method == http.MethodGet)
-		wait := max(time.Duration(n)*time.Second, failure.RetryAfter)
+		wait := max(time.Second/2<<(n-1), failure.RetryAfter)
 		if r.once || n == attempts || !again || wait > patience || !w.pause(ctx, wait) {
 			return reply{}, err
 		}
