@@ -150,10 +150,8 @@ func TestAdministratorsAreProtected(t *testing.T) {
 			before := mustHave(t, u, name)
 			for verb, call := range everyVerb(t, c, before.ID) {
 				switch verb {
-				case "Suspend", "Resume", "SetLibraryAccess", "SetPermissions", "DeleteUser":
+				case "Suspend", "Resume", "SetLibraryAccess", "SetPermissions", "SetPassword", "DeleteUser":
 					wantReason(t, call(), sdk.ReasonProtected)
-				case "SetPassword":
-					wantReason(t, call(), sdk.ReasonProtected, sdk.ReasonUnsupported)
 				}
 			}
 			if after := mustHave(t, u, name); fmt.Sprint(after) != fmt.Sprint(before) {
@@ -178,10 +176,8 @@ func TestChangesOfNobody(t *testing.T) {
 		for _, id := range []string{strings.Repeat("ab", 16), "nobody", "", strings.Repeat("0", 32), "../Users/New"} {
 			for verb, call := range everyVerb(t, c, id) {
 				switch verb {
-				case "GetUser", "Suspend", "Resume", "SetLibraryAccess", "SetPermissions":
+				case "GetUser", "Suspend", "Resume", "SetLibraryAccess", "SetPermissions", "SetPassword":
 					wantReason(t, call(), sdk.ReasonNotFound)
-				case "SetPassword":
-					wantReason(t, call(), sdk.ReasonNotFound, sdk.ReasonUnsupported)
 				}
 			}
 		}

@@ -93,9 +93,9 @@ type waits struct {
 func defaultWaits() waits {
 	return waits{
 		retry:  []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second},
-		reread: 300 * time.Millisecond,
+		reread: 200 * time.Millisecond,
 		settle: time.Second,
-		late:   3 * time.Second,
+		late:   2 * time.Second,
 	}
 }
 

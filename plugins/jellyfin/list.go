@@ -138,14 +138,13 @@ type pieces struct {
 func (p *pieces) next() { p.left = maxAccount }
 
 func (p *pieces) Read(b []byte) (int, error) {
-	if p.left <= 0 {
-		p.left = 0
+	if p.left == 0 {
 		if p.failed == nil {
 			p.failed = errTooLong
 		}
 		return 0, p.failed
 	}
-	n, err := p.r.Read(b)
+	n, err := p.r.Read(b[:min(len(b), p.left)])
 	p.left -= n
 	if err != nil && !errors.Is(err, io.EOF) {
 		p.failed = err

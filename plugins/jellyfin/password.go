@@ -37,13 +37,6 @@ func (c *client) SetPassword(ctx context.Context, req sdk.SetPasswordRequest) (s
 	if err != nil {
 		return none, err
 	}
-	if !s.version.keySetsPasswords() {
-		if userToken, err := c.hasUserToken(ctx); err != nil {
-			return none, err
-		} else if !userToken {
-			return none, sdk.Errorf(sdk.ReasonUnsupported, "setting a password %s", noPasswords)
-		}
-	}
 	done, err := c.users.take(ctx, id.String())
 	if err != nil {
 		return none, err
@@ -55,6 +48,13 @@ func (c *client) SetPassword(ctx context.Context, req sdk.SetPasswordRequest) (s
 	}
 	if err := r.writable(); err != nil {
 		return none, err
+	}
+	if !s.version.keySetsPasswords() {
+		if userToken, err := c.hasUserToken(ctx); err != nil {
+			return none, err
+		} else if !userToken {
+			return none, sdk.Errorf(sdk.ReasonUnsupported, "setting a password %s", noPasswords)
+		}
 	}
 	rq := request{method: http.MethodPost, path: "/Users/Password", auth: c.withKey(), noContent: true}
 	if s.version.passwordByQuery() {
