@@ -15,6 +15,7 @@ import (
 
 	"github.com/zondarr/zondarr/host"
 	"github.com/zondarr/zondarr/plugins/jellyfin/jellyfintest"
+	"github.com/zondarr/zondarr/plugins/plex/plextest"
 )
 
 // demo starts the simulated media servers and the host, seeds them, says what to
@@ -35,6 +36,12 @@ func demo(ctx context.Context, addr string, out io.Writer) (err error) {
 	}
 	defer jellyfin.Close()
 
+	cloud, plexToken, err := startPlex()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cloud.Close()) }()
+
 	p := &product{environ: []string{
 		"PATH=" + os.Getenv("PATH"), "ZONDARR_DATA_DIR=" + data, "ZONDARR_ADDR=" + addr, "ZONDARR_LOG_LEVEL=warn",
 	}}
@@ -48,21 +55,33 @@ func demo(ctx context.Context, addr string, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
 
-	code, err := p.seed(ctx, jellyfin)
+	code, err := p.seedJellyfin(ctx, jellyfin)
+	if err != nil {
+		return err
+	}
+	plexCode, err := p.seedPlex(ctx, cloud, plexToken)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, `
-Zondarr is serving at %[1]s, with a simulated Jellyfin behind it.
+Zondarr is serving at %[1]s, with a simulated Jellyfin and a simulated Plex behind it.
 
+Jellyfin, where the invitee chooses a name and a password:
   the join code:     %[2]s
   redeem it:         curl -sS -i %[1]s/api/v1/join/%[2]s -H 'Content-Type: application/json' -d '{"username":"bob","password":"correct horse"}'
+
+Plex, where the account lives at plex.tv:
+  the join code:     %[4]s
+  begin a sign-in:   curl -sS %[1]s/api/v1/join/%[4]s/links -H 'Content-Type: application/json' -d '{"realm":"plex"}'
+                     then open its authorize_url in a browser on this machine and choose alice
+  redeem it:         curl -sS -i %[1]s/api/v1/join/%[4]s -H 'Content-Type: application/json' -d '{"link_ids":["LINK_ID"]}'
+
   the API, to try:   %[1]s/docs
   an admin's key:    %[3]s
 
 Nothing is kept. Stop with Ctrl-C.
 
-`, p.base, code, p.key)
+`, p.base, code, p.key, plexCode)
 	select {
 	case <-ctx.Done():
 		return nil
@@ -147,17 +166,48 @@ func (l *listener) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// seed adds the media server and an invitation for one of its libraries, and
-// gives the code.
-func (p *product) seed(ctx context.Context, jellyfin *jellyfintest.Server) (string, error) {
+func (p *product) seedJellyfin(ctx context.Context, jellyfin *jellyfintest.Server) (string, error) {
+	return p.seed(ctx, map[string]any{
+		"name": "Living room", "server_type": "jellyfin", "url": jellyfin.URL(), "public_url": jellyfin.URL(),
+		"secrets": map[string]string{"api_key": jellyfin.CreateAPIKey("Zondarr")},
+	})
+}
+
+func (p *product) seedPlex(ctx context.Context, cloud *plextest.Fake, token string) (string, error) {
+	return p.seed(ctx, map[string]any{
+		"name": "Plex", "server_type": "plex", "url": cloud.Servers()[0].URL(), "secrets": map[string]string{"token": token},
+		"settings": map[string]string{"cloud_url": cloud.CloudURL(), "clients_url": cloud.CloudURL(), "app_url": cloud.CloudURL()},
+	})
+}
+
+// startPlex starts a simulated plex.tv with an owner's server and two people, and
+// gives the owner's token.
+func startPlex() (*plextest.Fake, string, error) {
+	f := plextest.New(plextest.Config{RealTime: true})
+	if err := f.Start(); err != nil {
+		return nil, "", fmt.Errorf("start the simulated Plex: %w", err)
+	}
+	var owner plextest.Account
+	for _, a := range []plextest.Account{{Username: "alice"}, {Username: "bob"}, {Username: "owner", PlexPass: true}} {
+		var err error
+		if owner, err = f.AddAccount(a); err != nil {
+			return nil, "", errors.Join(err, f.Close())
+		}
+	}
+	_, err := f.AddServer(plextest.ServerSpec{Owner: owner.ID, Name: "Demo Plex", Sections: []plextest.Section{{Title: "Movies", Type: "movie"}, {Title: "Shows", Type: "show"}}})
+	if err != nil {
+		return nil, "", errors.Join(err, f.Close())
+	}
+	return f, f.Token(owner.ID, "demo"), nil
+}
+
+// seed adds a media server and an invitation for one of its libraries, and gives
+// the code.
+func (p *product) seed(ctx context.Context, add map[string]any) (string, error) {
 	var server struct {
 		ID string `json:"id"`
 	}
-	err := p.call(ctx, http.MethodPost, "/api/v1/servers", map[string]any{
-		"name": "Living room", "server_type": "jellyfin", "url": jellyfin.URL(), "public_url": jellyfin.URL(),
-		"secrets": map[string]string{"api_key": jellyfin.CreateAPIKey("Zondarr")},
-	}, &server)
-	if err != nil {
+	if err := p.call(ctx, http.MethodPost, "/api/v1/servers", add, &server); err != nil {
 		return "", err
 	}
 	var libraries struct {
@@ -171,7 +221,7 @@ func (p *product) seed(ctx context.Context, jellyfin *jellyfintest.Server) (stri
 	var invitation struct {
 		Code string `json:"code"`
 	}
-	err = p.call(ctx, http.MethodPost, "/api/v1/invitations", map[string]any{
+	err := p.call(ctx, http.MethodPost, "/api/v1/invitations", map[string]any{
 		"label": "Demo", "duration_days": 30, "servers": []any{map[string]any{
 			"server_id": server.ID, "libraries": map[string]any{"access": "only", "library_ids": []string{libraries.Items[0].ID}},
 		}},

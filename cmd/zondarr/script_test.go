@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/zondarr/zondarr/plugins/jellyfin/jellyfintest"
+	"github.com/zondarr/zondarr/plugins/plex/plextest"
 )
 
 // TestScript runs the whole program, with real processes and simulated media
@@ -35,6 +36,8 @@ func TestScript(t *testing.T) {
 			"jellyfin": script((*world).jellyfin), "fault": script((*world).fault), "user": script((*world).user), "signin": script((*world).signIn),
 			"killplugin": script((*world).killPlugin), "noplugins": script((*world).noPlugins), "nolog": script((*world).noLog), "await": script((*world).await),
 			"crowd": script((*world).crowd), "hostenv": script((*world).hostEnv), "dropin": script((*world).dropIn),
+			"plex": script((*world).startPlex), "approve": script((*world).approve), "share": script((*world).share),
+			"plexfault": script((*world).plexFault), "noplexsecrets": script((*world).noPlexSecrets), "signedout": script((*world).signedOut),
 		},
 	})
 }
@@ -45,7 +48,10 @@ type worldKey struct{}
 type world struct {
 	host      *installed
 	jellyfins map[string]*jellyfintest.Server
+	plex      *plextest.Fake
 	answer    []byte
+	// authorizeURLs are the addresses that browsers were sent to.
+	authorizeURLs string
 }
 
 // script makes a command of a method; what it returns fails the script.
@@ -62,6 +68,9 @@ func (w *world) close() {
 	_ = w.host.stop(syscall.SIGKILL) // the script may have ended it
 	for _, j := range w.jellyfins {
 		j.Close()
+	}
+	if w.plex != nil {
+		_ = w.plex.Close() // what hangs is cut off
 	}
 }
 
@@ -98,6 +107,9 @@ func (w *world) api(_ *testscript.TestScript, _ bool, args []string) error {
 	w.answer = answer
 	if err != nil {
 		return err
+	}
+	if u, err := at(answer, "authorize_url"); err == nil {
+		w.authorizeURLs += u
 	}
 	if strconv.Itoa(status) != args[2] {
 		return fmt.Errorf("%s %s answers %d, want %s", args[0], args[1], status, args[2])

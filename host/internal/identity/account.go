@@ -51,11 +51,21 @@ func (s *Service) read(ctx context.Context, u User) (sdk.User, error) {
 	defer cancel()
 	resp, err := reader.GetUser(called, sdk.GetUserRequest{ID: u.ExternalID})
 	if sdk.ReasonOf(err) == sdk.ReasonNotFound {
+		if u.takenAway() {
+			return sdk.User{ID: u.ExternalID, Username: u.Username, Kind: u.Kind, Status: sdk.StatusSuspended}, nil
+		}
 		if _, werr := s.change(ctx, u, func(q *db.UserUpdate) { q.SetStatus(user.StatusMissing) }); werr != nil {
 			return sdk.User{}, werr
 		}
 	}
 	return resp.User, asFaultOrNil(u, err)
+}
+
+// takenAway says that an account which its server does not have is one that was
+// suspended: such a server has no other way, and what it will need to give the
+// account back was stored before it was taken.
+func (u User) takenAway() bool {
+	return u.emulated && (u.Status == StatusSuspended || u.sealedState != nil)
 }
 
 func asFaultOrNil(u User, err error) error {

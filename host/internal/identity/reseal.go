@@ -16,7 +16,7 @@ type resealer interface {
 // Reseal seals the plugin state of every suspended account under the current key
 // and gives how many it changed. It can be stopped and begun again.
 func (s *Service) Reseal(ctx context.Context, box resealer) (int, error) {
-	rows, err := withServer(s.DB.Ent.User.Query().Where(user.PluginStateNotNil()).Order(user.ByID())).All(ctx)
+	rows, err := s.DB.Ent.User.Query().Where(user.PluginStateNotNil()).Order(user.ByID()).All(ctx)
 	if err != nil {
 		return 0, database.Wrap("list", entityUser, err)
 	}

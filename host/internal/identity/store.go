@@ -91,9 +91,11 @@ func (s *Service) toUser(row *db.User) User {
 	}
 	if m := row.Edges.Server; m != nil {
 		u.ServerName, u.ServerType = m.Name, m.ServerType
+		desc, err := s.Clients.Describe(m.ServerType)
+		u.emulated = err == nil && desc.Traits.SuspendEmulated
 		if facts := grant.Facts(m.Facts); facts != nil {
 			u.capabilities = facts.Capabilities
-		} else if desc, err := s.Clients.Describe(m.ServerType); err == nil {
+		} else if err == nil {
 			u.capabilities = desc.Capabilities()
 		}
 	}

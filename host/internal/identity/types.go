@@ -71,6 +71,8 @@ type User struct {
 	external     map[string]string // external library id to Zondarr's, or ""
 	sealedState  []byte
 	capabilities []sdk.Capability
+	// emulated says that its server suspends by taking the account away.
+	emulated bool
 }
 
 // Libraries is which libraries a user sees. IDs are Zondarr's; a library that

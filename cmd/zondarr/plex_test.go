@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/zondarr/zondarr/plugins/plex/plextest"
+)
+
+// plex starts a simulated plex.tv with an owner, the people alice and bob, and
+// two servers, Home and Second. It sets PLEX_URL, PLEX2_URL, PLEX_TOKEN and
+// PLEX_SETTINGS.
+func (w *world) startPlex(ts *testscript.TestScript, _ bool, _ []string) error {
+	f := plextest.New(plextest.Config{RealTime: true})
+	w.plex = f
+	if err := f.Start(); err != nil {
+		return err
+	}
+	owner, err := f.AddAccount(plextest.Account{Username: "owner", PlexPass: true})
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"alice", "bob"} {
+		if _, err := f.AddAccount(plextest.Account{Username: name}); err != nil {
+			return err
+		}
+	}
+	for i, spec := range []plextest.ServerSpec{
+		{Owner: owner.ID, Name: "Home", Sections: []plextest.Section{{Title: "Movies", Type: "movie"}, {Title: "Shows", Type: "show"}}},
+		{Owner: owner.ID, Name: "Second", Sections: []plextest.Section{{Title: "Films", Type: "movie"}}},
+	} {
+		s, err := f.AddServer(spec)
+		if err != nil {
+			return err
+		}
+		ts.Setenv([]string{"PLEX_URL", "PLEX2_URL"}[i], s.URL())
+	}
+	ts.Setenv("PLEX_TOKEN", f.Token(owner.ID, "owner-device"))
+	ts.Setenv("PLEX_SETTINGS", fmt.Sprintf(`{"cloud_url":%q,"clients_url":%q,"app_url":%q}`, f.CloudURL(), f.CloudURL(), f.CloudURL()))
+	return nil
+}
+
+// approve ACCOUNT: the person signs in at Plex for the oldest pin that waits.
+func (w *world) approve(_ *testscript.TestScript, _ bool, args []string) error {
+	account, ok := w.plex.Account(args[0])
+	if !ok {
+		return fmt.Errorf("no account %s", args[0])
+	}
+	pins := w.plex.Pins()
+	if len(pins) == 0 {
+		return fmt.Errorf("no pin waits")
+	}
+	return w.plex.Approve(pins[0], account.ID)
+}
+
+// [!] share SERVER ACCOUNT [SECTION…]: the account sees exactly these.
+func (w *world) share(_ *testscript.TestScript, neg bool, args []string) error {
+	account, ok := w.plex.Account(args[1])
+	if !ok {
+		return fmt.Errorf("no account %s", args[1])
+	}
+	for _, s := range w.plex.Servers() {
+		if s.Spec().Name != args[0] {
+			continue
+		}
+		titles, has := w.plex.Access(s.ID(), account.ID)
+		switch {
+		case neg && has:
+			return fmt.Errorf("%s sees %q on %s, and should see nothing", args[1], titles, args[0])
+		case !neg && (!has || !slices.Equal(slices.Sorted(slices.Values(titles)), slices.Sorted(slices.Values(args[2:])))):
+			return fmt.Errorf("%s sees %q on %s (%v), want %q", args[1], titles, args[0], has, args[2:])
+		}
+		return nil
+	}
+	return fmt.Errorf("no server %s", args[0])
+}
+
+// plexfault KIND METHOD PATH [TIMES]
+func (w *world) plexFault(_ *testscript.TestScript, _ bool, args []string) error {
+	f := plextest.Fault{Kind: plextest.FaultKind(args[0]), Method: args[1], Path: args[2]}
+	if len(args) > 3 {
+		n, err := strconv.Atoi(args[3])
+		if err != nil {
+			return err
+		}
+		f.Times = n
+	}
+	w.plex.AddFault(f)
+	return nil
+}
+
+// noplexsecrets: no token of anybody is in the log, in the last answer, or in the
+// data directory. The owner's is sealed there.
+func (w *world) noPlexSecrets(ts *testscript.TestScript, _ bool, _ []string) error {
+	// The code of a pin stands in the address that the browser is sent to: it is
+	// told to the invitee, and opens nothing without the pin's id.
+	secrets := slices.DeleteFunc(w.plex.Secrets(), func(s string) bool { return strings.Contains(w.authorizeURLs, s) })
+	if len(secrets) == 0 {
+		return fmt.Errorf("there are no secrets to look for")
+	}
+	look := map[string][]byte{"the log": []byte(w.host.logs.String()), "the last answer": w.answer}
+	err := filepath.WalkDir(w.host.data, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || strings.Contains(path, "plugin") {
+			return err
+		}
+		look[path], err = os.ReadFile(path)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for where, text := range look {
+		for _, s := range secrets {
+			if bytes.Contains(text, []byte(s)) {
+				return fmt.Errorf("%s holds a token", where)
+			}
+		}
+	}
+	return nil
+}
+
+// signedout ACCOUNT: within 10 s the account has no live token.
+func (w *world) signedOut(_ *testscript.TestScript, _ bool, args []string) error {
+	account, ok := w.plex.Account(args[0])
+	if !ok {
+		return fmt.Errorf("no account %s", args[0])
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		live := 0
+		for _, t := range w.plex.Tokens() {
+			if t.Account == account.ID && !t.Revoked {
+				live++
+			}
+		}
+		if live == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s still has %d live tokens", args[0], live)
+		}
+	}
+}
