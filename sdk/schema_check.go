@@ -95,8 +95,11 @@ func (p Property) check(v any) (code, msg string) {
 		}
 	default:
 		n, ok := v.(float64)
-		if !ok || p.Type == TypeInteger && n != math.Trunc(n) {
+		switch {
+		case p.Type == TypeInteger && (!ok || n != math.Trunc(n)):
 			return ProblemInvalid, "must be a whole number."
+		case !ok:
+			return ProblemInvalid, "must be a number."
 		}
 		if p.Minimum != nil && n < *p.Minimum {
 			return ProblemOutOfRange, fmt.Sprintf("must be at least %v.", *p.Minimum)

@@ -17,7 +17,7 @@ import (
 	"github.com/zondarr/zondarr/sdk/sdkplugin"
 )
 
-func get(t *testing.T, ref sdk.ServerRef, ctx context.Context, url string) (string, *http.Response, error) {
+func get(ctx context.Context, t *testing.T, ref sdk.ServerRef, url string) (string, *http.Response, error) {
 	t.Helper()
 	client, free, err := sdkplugin.NewHTTPClient(ref, "zondarr-plugin-x/1")
 	if err != nil {
@@ -55,14 +55,14 @@ func TestHTTPClient(t *testing.T) {
 	}))
 	defer srv.Close()
 	ctx := t.Context()
-	if body, _, err := get(t, sdk.ServerRef{}, ctx, srv.URL+"/agent"); body != "zondarr-plugin-x/1" || err != nil {
+	if body, _, err := get(ctx, t, sdk.ServerRef{}, srv.URL+"/agent"); body != "zondarr-plugin-x/1" || err != nil {
 		t.Errorf("the agent is %q, %v", body, err)
 	}
-	if _, resp, err := get(t, sdk.ServerRef{}, ctx, srv.URL+"/redirect"); err != nil || resp.StatusCode != http.StatusFound {
+	if _, resp, err := get(ctx, t, sdk.ServerRef{}, srv.URL+"/redirect"); err != nil || resp.StatusCode != http.StatusFound {
 		t.Errorf("a redirect was followed: %v", err)
 	}
 	for limit, ok := range map[int64]bool{999: false, 1000: true} {
-		body, _, err := get(t, sdk.ServerRef{}, sdk.WithResponseLimit(ctx, limit), srv.URL+"/large")
+		body, _, err := get(sdk.WithResponseLimit(ctx, limit), t, sdk.ServerRef{}, srv.URL+"/large")
 		if (err == nil) != ok || int64(len(body)) != limit {
 			t.Errorf("with the limit %d: %d bytes, %v", limit, len(body), err)
 		}
@@ -82,7 +82,7 @@ func TestHTTPClient(t *testing.T) {
 		"no name": {ctx, "http://nowhere.invalid", sdk.ReasonUnavailable},
 		"refused": {ctx, refused(t), sdk.ReasonUnavailable},
 	} {
-		_, _, err := get(t, sdk.ServerRef{}, tt.ctx, tt.url+"?api_key=canary-in-the-query")
+		_, _, err := get(tt.ctx, t, sdk.ServerRef{}, tt.url+"?api_key=canary-in-the-query")
 		e, ok := errors.AsType[*sdk.Error](err)
 		if !ok || e.Kind() != tt.reason || e.Origin() != sdk.SourceUpstream || !e.Retryable || strings.Contains(e.Error(), "canary") {
 			t.Errorf("%s: %#v", name, err)
@@ -100,7 +100,7 @@ func refused(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lis.Close()
+	defer func() { _ = lis.Close() }()
 	return "http://" + lis.Addr().String()
 }
 
@@ -110,11 +110,11 @@ func TestHTTPClientTLS(t *testing.T) {
 	srv.StartTLS()
 	defer srv.Close()
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))
-	if _, _, err := get(t, sdk.ServerRef{}, t.Context(), srv.URL); sdk.ReasonOf(err) != sdk.ReasonUnavailable || !strings.Contains(err.Error(), "not trusted") {
+	if _, _, err := get(t.Context(), t, sdk.ServerRef{}, srv.URL); sdk.ReasonOf(err) != sdk.ReasonUnavailable || !strings.Contains(err.Error(), "not trusted") {
 		t.Errorf("an unknown authority: %v", err)
 	}
 	for name, options := range map[string]sdk.TLSOptions{"trusted": {CAPEM: ca}, "skipped": {SkipVerify: true}} {
-		if _, _, err := get(t, sdk.ServerRef{TLS: options}, t.Context(), srv.URL); err != nil {
+		if _, _, err := get(t.Context(), t, sdk.ServerRef{TLS: options}, srv.URL); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

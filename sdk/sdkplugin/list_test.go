@@ -43,7 +43,7 @@ func person(i int) sdk.User {
 	}
 }
 
-func count(c sdktest.Client, ctx context.Context) (int, error) {
+func count(ctx context.Context, c sdktest.Client) (int, error) {
 	n := 0
 	err := c.ListUsers(ctx, sdk.ListUsersRequest{}, func(sdk.User) error { n++; return nil })
 	return n, err
@@ -132,7 +132,7 @@ func TestCutLists(t *testing.T) {
 		{"panics", func(_ context.Context, yield func(sdk.User) error) error { panic("no") }, sdk.ReasonInternal, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			n, err := count(listing(t, tt.list), t.Context())
+			n, err := count(t.Context(), listing(t, tt.list))
 			if sdk.ReasonOf(err) != tt.reason || n != tt.users {
 				t.Errorf("%d users and %v, want %d and %q", n, err, tt.users, tt.reason)
 			}
@@ -153,7 +153,7 @@ func TestListOfLargeUsers(t *testing.T) {
 		}
 		return nil
 	})
-	if n, err := count(c, t.Context()); n != 600 || err != nil {
+	if n, err := count(t.Context(), c); n != 600 || err != nil {
 		t.Errorf("%d users and %v", n, err)
 	}
 }
@@ -167,7 +167,7 @@ func TestYieldAfterTheEnd(t *testing.T) {
 		}()
 		return nil
 	})
-	if n, err := count(c, t.Context()); n != 0 || err != nil {
+	if n, err := count(t.Context(), c); n != 0 || err != nil {
 		t.Errorf("%d users and %v", n, err)
 	}
 	if err := <-late; err == nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -174,6 +175,23 @@ func (s *Subject) needs(caps ...sdk.Capability) error {
 	for _, c := range caps {
 		if !s.has(c) {
 			return NotApplicable("the plugin does not declare %s", c)
+		}
+	}
+	return nil
+}
+
+// needsHere is needs for one media server, which may have less than its type.
+func (s *Subject) needsHere(ctx context.Context, c Client, caps ...sdk.Capability) error {
+	if err := s.needs(caps...); err != nil {
+		return err
+	}
+	tested, err := c.TestConnection(ctx, sdk.TestConnectionRequest{})
+	if err != nil {
+		return fmt.Errorf("TestConnection: %w", err)
+	}
+	for _, want := range caps {
+		if !slices.Contains(tested.Facts.Capabilities, want) {
+			return NotApplicable("this server does not have %s", want)
 		}
 	}
 	return nil

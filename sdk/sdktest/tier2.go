@@ -92,7 +92,7 @@ func (s *Subject) newRequest(facts sdk.ServerFacts, g sdk.Grant) (sdk.CreateUser
 
 // create makes a user; whoever calls it also calls remove.
 func (s *Subject) create(ctx context.Context, c Client) (made, func(), error) {
-	if err := s.needs(sdk.CapProvision); err != nil {
+	if err := s.needsHere(ctx, c, sdk.CapProvision); err != nil {
 		return made{}, nil, err
 	}
 	g, facts, _, err := s.grantFor(ctx, c)

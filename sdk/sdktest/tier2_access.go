@@ -28,7 +28,7 @@ func accesses(modes []sdk.LibraryMode, libraries []sdk.Library) []sdk.LibraryAcc
 }
 
 func checkModes(ctx context.Context, s *Subject, c Client) error {
-	if err := s.needs(sdk.CapLibraryAccess); err != nil {
+	if err := s.needsHere(ctx, c, sdk.CapLibraryAccess); err != nil {
 		return err
 	}
 	_, facts, libraries, err := s.grantFor(ctx, c)
@@ -173,7 +173,7 @@ func checkPermissions(ctx context.Context, s *Subject, c Client) error {
 }
 
 func checkSuspend(ctx context.Context, s *Subject, c Client) error {
-	if err := s.needs(sdk.CapSuspend, sdk.CapReadUsers); err != nil {
+	if err := s.needsHere(ctx, c, sdk.CapSuspend, sdk.CapReadUsers); err != nil {
 		return err
 	}
 	m, removeIt, err := s.create(ctx, c)

@@ -145,7 +145,7 @@ func checkNotFound(ctx context.Context, s *Subject, c Client) error {
 }
 
 func checkPassword(ctx context.Context, s *Subject, c Client) error {
-	if err := s.needs(sdk.CapSetPassword); err != nil {
+	if err := s.needsHere(ctx, c, sdk.CapSetPassword); err != nil {
 		return err
 	}
 	m, removeIt, err := s.create(ctx, c)
