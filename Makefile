@@ -45,11 +45,12 @@ test-node:
 
 lint:
 	$(GO) tool -modfile=tools/golangci-lint.mod golangci-lint run ./...
-	cd sdk/proto && $(GO) tool -modfile=$(CURDIR)/tools/buf.mod buf lint
+	$(GO) tool -modfile=tools/buf.mod buf lint
 
 # Generated code is checked in: ent's client, the protobuf, the OpenAPI document.
 generate:
 	$(GO) generate ./...
+	$(GO) tool -modfile=tools/buf.mod buf generate
 
 # The tests start a server of their own from the machine's PostgreSQL binaries.
 postgres:

@@ -42,9 +42,10 @@ type UserReader interface {
 // Provisioner creates and deletes users. Capability: provision.
 type Provisioner interface {
 	// FindUser looks a user up by username (folded as the server folds it) or,
-	// with linked accounts, by account id, on fresh data: the host asks it to
-	// resolve a creation whose outcome is unknown. ReasonNotFound means that
-	// there is none. Deadline: 15 s.
+	// with linked accounts, by account id, on data that is as fresh as the request
+	// asks: the host looks before it creates, and again to resolve a creation
+	// whose outcome is unknown. ReasonNotFound means that there is none.
+	// Deadline: 15 s.
 	FindUser(ctx context.Context, req FindUserRequest) (FindUserResponse, error)
 
 	// CreateUser makes a user with exactly the grant, or none at all: when a
@@ -156,10 +157,15 @@ type (
 	// ListUsersRequest asks for every user.
 	ListUsersRequest struct{}
 
-	// FindUserRequest names a user by exactly one of its fields.
+	// FindUserRequest names a user by exactly one of Username and AccountID.
 	FindUserRequest struct {
 		Username  string
 		AccountID string
+		// MaxAge is how old the plugin's knowledge may be that the answer rests on;
+		// 0 means that the media server is asked now. Plugins of servers without a
+		// look-up of their own keep a list for it, so that asking before every
+		// creation does not cost a list each time; others ignore it.
+		MaxAge time.Duration
 	}
 	// FindUserResponse holds the user that was found.
 	FindUserResponse struct{ User User }

@@ -54,7 +54,9 @@ func (c *RemoteClient) GetUser(ctx context.Context, req sdk.GetUserRequest) (sdk
 // FindUser asks the plugin to look a user up.
 func (c *RemoteClient) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.FindUserResponse, error) {
 	const op = "FindUser"
-	resp, err := remote(ctx, c, op, c.rpc.FindUser, &pb.FindUserRequest{Server: c.server, Username: req.Username, AccountId: req.AccountID})
+	resp, err := remote(ctx, c, op, c.rpc.FindUser, &pb.FindUserRequest{
+		Server: c.server, Username: req.Username, AccountId: req.AccountID, MaxAgeMs: req.MaxAge.Milliseconds(),
+	})
 	u, err := c.user(op, resp, err)
 	return sdk.FindUserResponse{User: u}, err
 }

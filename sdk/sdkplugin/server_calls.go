@@ -65,7 +65,9 @@ func (s *Server) GetUser(ctx context.Context, req *pb.GetUserRequest) (*pb.GetUs
 func (s *Server) FindUser(ctx context.Context, req *pb.FindUserRequest) (*pb.FindUserResponse, error) {
 	out := &pb.FindUserResponse{}
 	return out, call(ctx, s, "FindUser", req.GetServer(), nil, func(ctx context.Context, c sdk.Provisioner) error {
-		resp, err := c.FindUser(ctx, sdk.FindUserRequest{Username: req.GetUsername(), AccountID: req.GetAccountId()})
+		resp, err := c.FindUser(ctx, sdk.FindUserRequest{
+			Username: req.GetUsername(), AccountID: req.GetAccountId(), MaxAge: time.Duration(max(0, req.GetMaxAgeMs())) * time.Millisecond,
+		})
 		return answerUser(&out.User, resp.User, err)
 	})
 }

@@ -255,7 +255,7 @@ func (r Redemption) step(serverID uuid.UUID) (Step, bool) {
 // its name.
 func (s *Service) read(ctx context.Context, p sdk.Provisioner, st Step) (sdk.User, error) {
 	if st.ExternalID == nil {
-		return s.find(ctx, p, st)
+		return s.find(ctx, p, st, 0)
 	}
 	u, err := s.tell(ctx, st)
 	if sdk.ReasonOf(err) == sdk.ReasonUnsupported {

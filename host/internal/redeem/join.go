@@ -36,9 +36,6 @@ type run struct {
 // With an idempotency key the same request gives the same redemption for
 // Policy.KeyLife; the same key with other fields is idempotency_key_reused.
 func (s *Service) Join(ctx context.Context, code string, req Request, idempotencyKey string, caller Caller) (Result, error) {
-	if err := s.admits(ctx); err != nil {
-		return Result{}, err
-	}
 	offer, err := s.Invitations.Check(ctx, code)
 	if err != nil {
 		return Result{}, err
@@ -55,6 +52,9 @@ func (s *Service) Join(ctx context.Context, code string, req Request, idempotenc
 			}
 			return s.await(ctx, known)
 		}
+	}
+	if err := s.admits(ctx); err != nil {
+		return Result{}, err
 	}
 	if err := offer.State.Err(); err != nil {
 		return Result{}, err

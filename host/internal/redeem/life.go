@@ -97,7 +97,9 @@ func (s *Service) spawn(ctx context.Context, r *run, work func(ctx context.Conte
 
 func (s *Service) release(r *run) {
 	s.life.mu.Lock()
-	delete(s.life.inHand, r.id)
+	if s.life.inHand[r.id] == r { // else an admin's retry has it in hand already
+		delete(s.life.inHand, r.id)
+	}
 	s.life.mu.Unlock()
 	close(r.done)
 }

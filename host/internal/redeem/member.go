@@ -23,7 +23,7 @@ func (s *Service) knownAccounts(ctx context.Context, tx *db.Tx, p plan, links ma
 		users, err := tx.User.Query().Where(user.Or(
 			user.HasRedemptionStepsWith(redemptionstep.LinkedAccountID(l.accountID)),
 			user.ExternalID(l.accountID),
-		)).WithServer(targetColumns).All(ctx)
+		)).WithServer(targetColumns).WithIdentity().All(ctx)
 		if err != nil {
 			return nil, database.Wrap("list", "user", err)
 		}
@@ -38,6 +38,10 @@ func (s *Service) knownAccounts(ctx context.Context, tx *db.Tx, p plan, links ma
 					e.Server = &fault.Server{ID: t.offer.ServerID.String(), Name: t.offer.Name}
 					return nil, e
 				}
+			}
+			// An admin has switched this person off; another code does not undo that.
+			if i := u.Edges.Identity; !i.Enabled || i.ExpiresAt != nil && !s.Now().Before(*i.ExpiresAt) {
+				return nil, fault.New(fault.Forbidden, fault.CodeForbidden, "Your access was ended here. Ask whoever invited you.")
 			}
 			person = &u.IdentityID
 		}

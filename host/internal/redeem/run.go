@@ -103,7 +103,7 @@ func (s *Service) create(ctx context.Context, r *run, j *part) {
 	}
 	// Looked up before anything is asked for: an account that is found later is
 	// ours only if it was not there now.
-	switch _, err := s.find(ctx, p, j.step); {
+	switch _, err := s.find(ctx, p, j.step, s.Policy.NameAge); {
 	case err == nil && j.link != nil:
 		fail(sdk.Errorf(sdk.ReasonAlreadyMember, "the account has access already"))
 		return
@@ -192,13 +192,13 @@ func (s *Service) client(ctx context.Context, serverID uuid.UUID) (sdk.MediaClie
 	return s.Clients.Client(ctx, ref)
 }
 
-// find looks a step's account up on fresh data.
-func (s *Service) find(ctx context.Context, p sdk.Provisioner, st Step) (sdk.User, error) {
+// find looks a step's account up, on data of that age at most.
+func (s *Service) find(ctx context.Context, p sdk.Provisioner, st Step, age time.Duration) (sdk.User, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Policy.Read)
 	defer cancel()
-	req := sdk.FindUserRequest{Username: st.Username}
+	req := sdk.FindUserRequest{Username: st.Username, MaxAge: age}
 	if st.linkedAccountID != nil {
-		req = sdk.FindUserRequest{AccountID: *st.linkedAccountID}
+		req = sdk.FindUserRequest{AccountID: *st.linkedAccountID, MaxAge: age}
 	}
 	resp, err := p.FindUser(ctx, req)
 	return resp.User, err
@@ -208,6 +208,7 @@ func (s *Service) find(ctx context.Context, p sdk.Provisioner, st Step) (sdk.Use
 func (s *Service) markCreating(ctx context.Context, h hold, j *part) error {
 	err := s.transition(ctx, "creating", h, []State{InProgress}, func(ctx context.Context, tx *db.Tx, now time.Time) error {
 		deadline := now.Add(s.Policy.Write)
+		j.step.deadline = &deadline
 		return database.Wrap("update", entityStep, tx.RedemptionStep.UpdateOneID(j.step.id).
 			SetState(redemptionstep.StateCreating).SetAbsentBefore(true).SetDeadlineAt(deadline).AddAttempts(1).SetUpdatedAt(s.Now()).Exec(ctx))
 	})

@@ -236,7 +236,7 @@ func (s *Service) undoStep(ctx context.Context, h hold, st Step) error {
 		return err
 	}
 	if st.ExternalID == nil {
-		found, err := s.find(ctx, p, st)
+		found, err := s.find(ctx, p, st, 0)
 		if sdk.ReasonOf(err) == sdk.ReasonNotFound {
 			return s.absent(ctx, h, st)
 		}

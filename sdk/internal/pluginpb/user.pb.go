@@ -465,7 +465,10 @@ type FindUserRequest struct {
 	// Username, folded as the server folds it.
 	Username string `protobuf:"bytes,2,opt,name=username,proto3" json:"username,omitempty"`
 	// Id of a linked account.
-	AccountId     string `protobuf:"bytes,3,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	AccountId string `protobuf:"bytes,3,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// How old the knowledge may be that the answer rests on, in milliseconds; 0
+	// means that the media server is asked now.
+	MaxAgeMs      int64 `protobuf:"varint,4,opt,name=max_age_ms,json=maxAgeMs,proto3" json:"max_age_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -519,6 +522,13 @@ func (x *FindUserRequest) GetAccountId() string {
 		return x.AccountId
 	}
 	return ""
+}
+
+func (x *FindUserRequest) GetMaxAgeMs() int64 {
+	if x != nil {
+		return x.MaxAgeMs
+	}
+	return 0
 }
 
 // FindUserResponse holds the user that was found.
@@ -1552,12 +1562,14 @@ const file_zondarr_plugin_v1_user_proto_rawDesc = "" +
 	"\x06server\x18\x01 \x01(\v2\x1c.zondarr.plugin.v1.ServerRefR\x06server\"^\n" +
 	"\x11ListUsersResponse\x12-\n" +
 	"\x05users\x18\x01 \x03(\v2\x17.zondarr.plugin.v1.UserR\x05users\x12\x1a\n" +
-	"\bcomplete\x18\x02 \x01(\bR\bcomplete\"\x82\x01\n" +
+	"\bcomplete\x18\x02 \x01(\bR\bcomplete\"\xa0\x01\n" +
 	"\x0fFindUserRequest\x124\n" +
 	"\x06server\x18\x01 \x01(\v2\x1c.zondarr.plugin.v1.ServerRefR\x06server\x12\x1a\n" +
 	"\busername\x18\x02 \x01(\tR\busername\x12\x1d\n" +
 	"\n" +
-	"account_id\x18\x03 \x01(\tR\taccountId\"?\n" +
+	"account_id\x18\x03 \x01(\tR\taccountId\x12\x1c\n" +
+	"\n" +
+	"max_age_ms\x18\x04 \x01(\x03R\bmaxAgeMs\"?\n" +
 	"\x10FindUserResponse\x12+\n" +
 	"\x04user\x18\x01 \x01(\v2\x17.zondarr.plugin.v1.UserR\x04user\"\xc3\x02\n" +
 	"\x11CreateUserRequest\x124\n" +
