@@ -30,9 +30,14 @@ func (h *Host) Get(name string) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	return h.show(context.Background(), e), nil
+}
+
+// show gives the whole status of one plugin.
+func (h *Host) show(ctx context.Context, e *entry) Status {
 	s := e.public()
-	h.addMisfits(e, &s)
-	return s, nil
+	h.addMisfits(ctx, e, &s)
+	return s
 }
 
 func (h *Host) find(name string) (*entry, error) {
@@ -116,7 +121,7 @@ func (h *Host) Approve(ctx context.Context, name, sha256, by string) (Status, er
 	e.mu.Unlock()
 	e.reconsider()
 	e.settle(ctx, func(e *entry) bool { return e.handled.art != nil && e.handled.art.sha256 == sha256 && e.atRest() })
-	return h.Get(name)
+	return h.show(ctx, e), nil
 }
 
 // candidate gives what would run if this hash were approved.
@@ -173,7 +178,7 @@ func (h *Host) replaces(ctx context.Context, e *entry, art *artefact) bool {
 	return sha != art.sha256 && h.lastDeclaration(ctx, e) != nil
 }
 
-// recordApproval writes the approval and has the entry know it at once.
+// recordApproval writes an approval.
 func (h *Host) recordApproval(ctx context.Context, e *entry, art *artefact, by string) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
@@ -181,15 +186,21 @@ func (h *Host) recordApproval(ctx context.Context, e *entry, art *artefact, by s
 	if a.approvedAt.IsZero() {
 		a.approvedAt = database.Now()
 	}
-	if err := h.records.approve(ctx, e.name, a); err != nil {
-		return err
+	err := h.decide(ctx, e, func() error { return h.records.approve(ctx, e.name, a) })
+	if err == nil {
+		h.log.Info("plugin approved", "plugin", e.name, "sha256", art.sha256, "by", by)
 	}
-	h.log.Info("plugin approved", "plugin", e.name, "sha256", art.sha256, "by", by)
-	return h.reread(ctx, e)
+	return err
 }
 
-// reread takes the approvals of one plugin from the database.
-func (h *Host) reread(ctx context.Context, e *entry) error {
+// decide writes a decision and has the entry know it at once.
+func (h *Host) decide(ctx context.Context, e *entry, write func() error) error {
+	h.deciding.Lock()
+	defer h.deciding.Unlock()
+	h.decisions.Add(1)
+	if err := write(); err != nil {
+		return err
+	}
 	all, err := h.records.load(ctx)
 	if err != nil {
 		return err
@@ -251,10 +262,7 @@ func (h *Host) Disable(ctx context.Context, name, by string) (Status, error) {
 	}
 	rctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	if err := h.records.disable(rctx, name, a); err != nil {
-		return Status{}, err
-	}
-	if err := h.reread(rctx, e); err != nil {
+	if err := h.decide(rctx, e, func() error { return h.records.disable(rctx, name, a) }); err != nil {
 		return Status{}, err
 	}
 	h.log.Info("plugin disabled", "plugin", name, "by", by)
@@ -267,7 +275,7 @@ func (h *Host) Disable(ctx context.Context, name, by string) (Status, error) {
 	e.settle(ctx, func(e *entry) bool {
 		return e.handled.code == CodeDisabled && e.leaving == 0 && e.status.state == StateDisabled
 	})
-	return h.Get(name)
+	return h.show(ctx, e), nil
 }
 
 // mark gives the hash that a plugin is known by.
@@ -305,7 +313,7 @@ func (h *Host) Restart(ctx context.Context, name, by string) (Status, error) {
 	h.log.Info("plugin restart asked for", "plugin", name, "by", by)
 	e.poke()
 	e.settle(ctx, func(e *entry) bool { return e.restarted >= mine && e.atRest() })
-	return h.Get(name)
+	return h.show(ctx, e), nil
 }
 
 // settle waits for the effect of an action, for a bounded time.

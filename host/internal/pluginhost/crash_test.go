@@ -26,7 +26,7 @@ func TestCrashIsRecordedAndHealed(t *testing.T) {
 		{name: "ExitZero", do: "exit:0", exitCode: 0, output: "about to exit"},
 		{name: "Panic", do: "panic:this", exitCode: 2, output: "panic: no idea what to do with this"},
 		{name: "Killed", do: "kill", signal: "SIGKILL", exitCode: -1},
-		{name: "OutOfMemory", do: "oom", exitCode: 2, output: "out of memory"},
+		{name: "OutOfMemory", do: "oom", exitCode: 2, output: "fatal error: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHouse(t, withPolicy(func(p *Policy) { p.Rlimits.Data = 400 << 20; p.Calls.Retries = 0 }))

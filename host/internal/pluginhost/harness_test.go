@@ -39,10 +39,10 @@ func runTests(m *testing.M) int {
 	if err != nil {
 		panic(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "plugin")
-	//nolint:noctx // it ends with the tests
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "./testdata/plugin")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as plugins ship
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the test plugin: %v\n%s", err, out)
 		return 1
@@ -144,7 +144,7 @@ func newHouse(tb testing.TB, options ...option) *house {
 	must(tb, os.Mkdir(h.dir, 0o755))
 	run, err := os.MkdirTemp("/dev/shm", "zdrt")
 	must(tb, err)
-	tb.Cleanup(func() { os.RemoveAll(run) })
+	tb.Cleanup(func() { _ = os.RemoveAll(run) })
 	h.config = Config{
 		InstallationDir: h.install, Dirs: []string{h.dir}, DataDir: filepath.Join(root, "data"), RunDir: run,
 		DB: h.db, Registry: h.registry, Policy: quick(),

@@ -4,7 +4,6 @@ package pluginhost
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -12,12 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/registry"
 	"github.com/zondarr/zondarr/sdk"
-	"github.com/zondarr/zondarr/sdk/sdkplugin"
 )
 
 // Config is what a Host is made of.
@@ -70,6 +69,11 @@ type Host struct {
 	work      sync.WaitGroup // what they started
 	scanAsked chan chan struct{}
 
+	// deciding serialises what changes approvals here; decisions counts them, so
+	// that approvals read before one are not taken for the present.
+	deciding  sync.Mutex
+	decisions atomic.Int64
+
 	mu      sync.Mutex
 	entries map[string]*entry
 	// binaries is what the database knows of hashes that entries name.
@@ -111,7 +115,8 @@ func New(c Config) *Host {
 // Start hardens the process, looks for plugins and starts what may run. It
 // returns once every plugin of the installation is ready or has failed once, and
 // each other has begun to start or is known not to, but no later than the policy's
-// StartWait; the rest goes on in the background until Stop. An error means that nothing was started.
+// StartWait; the rest goes on in the background until Stop. An error means that
+// nothing was started.
 func (h *Host) Start(ctx context.Context) (err error) {
 	if err := hardenHost(); err != nil {
 		h.log.Warn("the host could not be shielded from its plugins", "error", err)
@@ -129,17 +134,19 @@ func (h *Host) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	known := &snapshot{rows: approvals}
 	h.sweepStore(approvals)
 	if h.run, err = openRunDir(h.runBase); err != nil {
 		return err
 	}
 	h.launcher.runDir = h.run.path
 
-	//nolint:contextcheck // the host lives until Stop, longer than the caller's context
-	loopCtx, cancel := context.WithCancel(context.Background())
+	// The host lives until Stop, longer than the caller's context.
+	life := context.WithoutCancel(ctx)
+	loopCtx, cancel := context.WithCancel(life)
 	h.cancel = cancel
-	h.hurry, h.hurryNow = context.WithCancel(context.Background())
-	h.apply(loopCtx, h.firstScan(ctx), approvals)
+	h.hurry, h.hurryNow = context.WithCancel(life)
+	h.apply(loopCtx, h.firstScan(ctx), known)
 	h.loops.Go(func() { h.scanLoop(loopCtx) })
 
 	ctx, stopWaiting := context.WithTimeout(ctx, h.policy.StartWait)
@@ -151,26 +158,6 @@ func (h *Host) Start(ctx context.Context) (err error) {
 		}
 	}
 	return nil
-}
-
-// firstScan waits for files that were written a moment ago: whoever builds and
-// starts in one go must not find a host without plugins.
-func (h *Host) firstScan(ctx context.Context) map[string]*found {
-	deadline := time.NewTimer(2 * h.policy.Settle)
-	defer deadline.Stop()
-	for {
-		files := h.scanner.scan()
-		if !slices.Contains(slices.Collect(maps.Values(files)), nil) {
-			return files
-		}
-		select {
-		case <-time.After(h.policy.Settle / 4):
-		case <-deadline.C:
-			return files
-		case <-ctx.Done():
-			return files
-		}
-	}
 }
 
 // Stop drains and stops every plugin, in parallel, and returns when none is
@@ -195,124 +182,6 @@ func (h *Host) Stop(ctx context.Context) error {
 	h.work.Wait()
 	h.hurryNow()
 	return h.run.close()
-}
-
-// scanLoop looks at the directories and the approvals until ctx ends.
-func (h *Host) scanLoop(ctx context.Context) {
-	ticker := time.NewTicker(h.policy.ScanEvery)
-	defer ticker.Stop()
-	var approvals map[string][]approval
-	var readAt time.Time
-	for {
-		var answer chan struct{}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		case answer = <-h.scanAsked:
-		}
-		if answer != nil || time.Since(readAt) >= h.policy.RecordsEvery {
-			approvals = h.reload(ctx)
-			readAt = time.Now()
-		}
-		h.apply(ctx, h.scanner.scan(), approvals)
-		approvals = nil // they stay as they are until they are read again
-		if answer != nil {
-			close(answer)
-		}
-	}
-}
-
-// reload reads the approvals; nil when that fails, so that what is known stays.
-func (h *Host) reload(ctx context.Context) map[string][]approval {
-	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
-	defer cancel()
-	approvals, err := h.records.load(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			h.log.Warn("the plugin approvals could not be read", "error", err)
-		}
-		return nil
-	}
-	return approvals
-}
-
-// apply brings the entries up to what a scan found and the database says.
-func (h *Host) apply(ctx context.Context, files map[string]*found, approvals map[string][]approval) {
-	h.learnBinaries(ctx, approvals)
-	h.mu.Lock()
-	for name := range files {
-		if files[name] != nil {
-			h.ensure(ctx, name)
-		}
-	}
-	for name := range approvals {
-		h.ensure(ctx, name)
-	}
-	all := maps.Clone(h.entries)
-	h.mu.Unlock()
-	for name, e := range all {
-		f, present := files[name]
-		e.update(f, present, approvals)
-		if e.forgotten() {
-			h.mu.Lock()
-			delete(h.entries, name)
-			h.mu.Unlock()
-			e.poke() // its keeper ends by itself
-		}
-	}
-}
-
-// ensure needs h.mu.
-func (h *Host) ensure(ctx context.Context, name string) {
-	if h.stopped || h.entries[name] != nil {
-		return
-	}
-	e := newEntry(h, name)
-	e.starting = true
-	h.entries[name] = e
-	h.loops.Go(func() {
-		<-e.ready
-		e.keep(ctx)
-	})
-}
-
-// update takes in what a scan and the database say about a plugin.
-func (e *entry) update(f *found, present bool, approvals map[string][]approval) {
-	e.mu.Lock()
-	before := e.target()
-	first := e.starting
-	switch {
-	case present && f == nil:
-		// Still changing: what was there before counts until it has settled.
-		e.lostAt = time.Time{}
-	case present:
-		e.file, e.lostAt = f, time.Time{}
-	case e.file != nil && e.lostAt.IsZero():
-		e.lostAt = e.host.now()
-	case e.file != nil && e.host.now().Sub(e.lostAt) >= e.host.policy.Settle:
-		e.file, e.lostAt = nil, time.Time{}
-	}
-	if approvals != nil {
-		e.approvals = approvals[e.name]
-	}
-	after := e.target()
-	e.starting = false
-	e.mu.Unlock()
-	if first {
-		close(e.ready)
-		return
-	}
-	if !sameTarget(before, after) {
-		e.reconsider()
-	}
-}
-
-func sameTarget(a, b target) bool {
-	if a.art == nil || b.art == nil {
-		return a == b
-	}
-	return a.art.sha256 == b.art.sha256 && a.art.path == b.art.path
 }
 
 // list gives the entries by name.
@@ -347,40 +216,6 @@ func (e *entry) await(ctx context.Context, holds func(*entry) bool) bool {
 			return false
 		}
 	}
-}
-
-// launchVerified makes sure that a dropped plugin's copy is there, and launches.
-func (h *Host) launchVerified(ctx context.Context, e *entry, art *artefact, progress func()) (*instance, error) {
-	if err := h.fetchCopy(e, art); err != nil {
-		return nil, err
-	}
-	i, err := h.launcher.launch(ctx, art, e.scrub, progress)
-	var failed *launchError
-	if art.origin != OriginInstallation && errors.As(err, &failed) && failed.refusal != nil && failed.refusal.code == CodeStoreDamaged {
-		h.log.Warn("a copy in the plugin store is damaged; it is made again", "plugin", art.name)
-		if err := errors.Join(h.store.remove(art.sha256), h.fetchCopy(e, art)); err != nil {
-			return nil, failed
-		}
-		return h.launcher.launch(ctx, art, e.scrub, progress)
-	}
-	return i, err
-}
-
-// fetchCopy copies a dropped file into the store, unless there is a copy.
-func (h *Host) fetchCopy(e *entry, art *artefact) error {
-	if art.origin == OriginInstallation || h.store.has(art.sha256, art.fileName) {
-		return nil
-	}
-	e.mu.Lock()
-	file := e.file
-	e.mu.Unlock()
-	if file == nil || file.sha256 != art.sha256 {
-		return &launchError{refusal: &refusal{CodeStoreDamaged, "The approved version is not in the store any more, and its file is gone."}}
-	}
-	if err := h.store.put(file.path, art.sha256, art.fileName); err != nil {
-		return &launchError{code: CodeUnreadable, message: "The file could not be copied into the plugin store.", err: err}
-	}
-	return nil
 }
 
 // drain waits for the calls in flight on an instance that answers no more.
@@ -426,101 +261,9 @@ func (h *Host) typeFreed(serverType string) {
 }
 
 // remember stores what a binary said of itself, for as long as it takes.
-func (h *Host) remember(e *entry, i *instance) {
-	e.mu.Lock()
-	e.known[i.art.sha256] = &i.declaration
-	e.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
-	defer cancel()
-	if err := h.records.remember(ctx, i.art, i.declaration); err != nil {
-		h.log.Warn("a plugin's description could not be stored", "plugin", i.art.name, "error", err)
-	}
-}
-
 // recall gives what a binary said of itself when it last ran; nil if it never
 // did, or when that cannot be read now.
-func (h *Host) recall(ctx context.Context, e *entry, sha string) *sdkplugin.Declaration {
-	e.mu.Lock()
-	d := e.known[sha]
-	e.mu.Unlock()
-	if d != nil {
-		return d
-	}
-	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
-	defer cancel()
-	b, err := h.records.recall(ctx, sha)
-	if err != nil {
-		h.log.Warn("a plugin's description could not be read", "plugin", e.name, "error", err)
-	}
-	if b == nil || b.declaration == nil {
-		return nil
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.known[sha] = b.declaration
-	return b.declaration
-}
-
 // lastDeclaration gives what the version that runs, or ran last, promises.
-func (h *Host) lastDeclaration(ctx context.Context, e *entry) *sdkplugin.Declaration {
-	e.mu.Lock()
-	var sha string
-	if a := e.lastStored(); a != nil {
-		sha = a.sha256
-	}
-	if e.status.art != nil {
-		sha = e.status.art.sha256
-	}
-	e.mu.Unlock()
-	if sha == "" {
-		return nil
-	}
-	return h.recall(ctx, e, sha)
-}
-
 // learnBinaries reads what is known of the hashes that approvals name.
-func (h *Host) learnBinaries(ctx context.Context, approvals map[string][]approval) {
-	for name, rows := range approvals {
-		for _, a := range rows {
-			h.mu.Lock()
-			_, known := h.binaries[a.sha256]
-			h.mu.Unlock()
-			if known {
-				continue
-			}
-			ctx, cancel := context.WithTimeout(ctx, recordTimeout)
-			b, err := h.records.recall(ctx, a.sha256)
-			cancel()
-			if err != nil {
-				h.log.Warn("a plugin's description could not be read", "plugin", name, "error", err)
-			}
-			if b != nil {
-				h.mu.Lock()
-				h.binaries[a.sha256] = b
-				h.mu.Unlock()
-			}
-		}
-	}
-}
-
-func (h *Host) binary(sha string) *binaryRecord {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.binaries[sha]
-}
-
 // sweepStore removes the copies that nobody can ask for any more: those without
 // an approval, and all but the two latest of a name.
-func (h *Host) sweepStore(approvals map[string][]approval) {
-	keep := map[string]bool{}
-	for _, rows := range approvals {
-		rows = slices.DeleteFunc(slices.Clone(rows), func(a approval) bool { return !a.approved() })
-		slices.SortFunc(rows, func(a, b approval) int { return b.approvedAt.Compare(a.approvedAt) })
-		for _, a := range rows[:min(2, len(rows))] {
-			keep[a.sha256] = true
-		}
-	}
-	if err := h.store.sweep(func(sha string) bool { return keep[sha] }); err != nil {
-		h.log.Warn("the plugin store could not be swept", "error", err)
-	}
-}

@@ -97,7 +97,7 @@ func checkELF(f *os.File, size int64) error {
 		// The headers themselves are cut, or nonsense.
 		return errIncomplete
 	}
-	defer prog.Close()
+	defer func() { _ = prog.Close() }() // the file is closed by its owner
 	for _, p := range prog.Progs {
 		if p.Type == elf.PT_LOAD && int64(p.Off+p.Filesz) > size {
 			return errIncomplete
@@ -128,7 +128,7 @@ func checkMachO(f *os.File) error {
 	prog, err := macho.NewFile(f)
 	if err != nil {
 		if fat, fatErr := macho.NewFatFile(f); fatErr == nil {
-			defer fat.Close()
+			_ = fat.Close()
 			if runtime.GOOS == "darwin" {
 				return nil
 			}
@@ -136,7 +136,7 @@ func checkMachO(f *os.File) error {
 		}
 		return &refusal{CodeNotPlugin, "The file is no program."}
 	}
-	defer prog.Close()
+	defer func() { _ = prog.Close() }() // the file is closed by its owner
 	cpus := map[string]macho.Cpu{"amd64": macho.CpuAmd64, "arm64": macho.CpuArm64}
 	if runtime.GOOS != "darwin" || prog.Cpu != cpus[runtime.GOARCH] {
 		return wrongPlatform("darwin, " + prog.Cpu.String())

@@ -5,10 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/zondarr/zondarr/sdk"
 )
 
 // R4.8: a plugin gets nothing of the host's environment but an allow-list.
@@ -56,7 +59,7 @@ func TestNoDescriptorIsInherited(t *testing.T) {
 	must(t, os.WriteFile(path, nil, 0o600))
 	fd, err := syscall.Open(path, syscall.O_RDONLY, 0) // without O_CLOEXEC
 	must(t, err)
-	defer syscall.Close(fd)
+	defer func() { _ = syscall.Close(fd) }()
 	h := newHouse(t)
 	drop(t, h.install, "alpha", variant{})
 	drop(t, h.install, "beta", variant{})
@@ -168,14 +171,19 @@ func TestStopIsBounded(t *testing.T) {
 	if took := time.Since(started); took > 8500*time.Millisecond {
 		t.Errorf("it took %s", took)
 	}
-	var pid int
-	fmt.Sscan(child.Email, &pid)
-	if alive(pid) {
+	if alive(pidOf(t, child)) {
 		t.Error("the child in the plugin's group is left")
 	}
 	// A child that left the group is its own master; it must not keep us.
-	fmt.Sscan(escaped.Email, &pid)
-	_ = syscall.Kill(pid, syscall.SIGKILL)
+	_ = syscall.Kill(pidOf(t, escaped), syscall.SIGKILL)
+}
+
+// pidOf reads the answer to "grandchild".
+func pidOf(t *testing.T, u sdk.User) int {
+	t.Helper()
+	pid, err := strconv.Atoi(u.Email)
+	must(t, err)
+	return pid
 }
 
 // The death of a process is noticed although its child holds the pipes.
@@ -187,8 +195,7 @@ func TestDeathIsNoticedWhileAChildHoldsThePipes(t *testing.T) {
 			h.start()
 			u, err := h.get(server("media", 1), "grandchild:"+kind)
 			must(t, err)
-			var child int
-			fmt.Sscan(u.Email, &child)
+			child := pidOf(t, u)
 			defer func() { _ = syscall.Kill(child, syscall.SIGKILL) }()
 			started := time.Now()
 			must(t, syscall.Kill(h.status("media").PID, syscall.SIGKILL))

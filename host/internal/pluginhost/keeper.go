@@ -5,11 +5,9 @@ package pluginhost
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/zondarr/zondarr/host/internal/registry"
-	"github.com/zondarr/zondarr/sdk"
 )
 
 // keeper makes what runs equal to what should run, for one plugin. It is one
@@ -66,7 +64,7 @@ func (k *keeper) step(ctx context.Context) bool {
 		tr.done <- err
 		return true
 	case want.art == nil:
-		k.rest(want)
+		k.rest(ctx, want)
 	case k.isHalted(want.art):
 	case k.cur == nil && k.host.now().Before(k.retryAt):
 	case k.cur == nil:
@@ -213,7 +211,7 @@ func (k *keeper) start(ctx context.Context, art *artefact) {
 		k.typeTaken(art.sha256, i.declaration.Description.ServerType, err)
 		return
 	}
-	k.adopt(i)
+	k.adopt(ctx, i)
 }
 
 // claimFromMemory claims the type that the binary named when it last ran, so
@@ -264,7 +262,7 @@ func (k *keeper) takeSeat(i *instance) error {
 
 // adopt makes an instance the one that answers, in one step, and lets the one
 // before go.
-func (k *keeper) adopt(i *instance) {
+func (k *keeper) adopt(ctx context.Context, i *instance) {
 	before := k.cur
 	i.served = k.seat.Serve(i.offer(), i)
 	k.cur = i
@@ -281,7 +279,7 @@ func (k *keeper) adopt(i *instance) {
 	if before != nil {
 		k.letGo(before)
 	}
-	k.host.remember(k.entry, i)
+	k.host.remember(ctx, k.entry, i)
 }
 
 // letGo drains and stops an instance that answers no more, in the background.
@@ -301,14 +299,14 @@ func (k *keeper) letGo(i *instance) {
 }
 
 // rest makes sure that nothing runs.
-func (k *keeper) rest(want target) {
+func (k *keeper) rest(ctx context.Context, want target) {
 	k.retryAt = time.Time{}
 	if k.holdsSeat() {
 		freed := k.seat.ServerType()
 		k.seat.Vacate(want.message)
 		k.host.typeFreed(freed)
 	} else if k.seat == nil {
-		k.mention(want)
+		k.mention(ctx, want)
 	}
 	if k.cur != nil {
 		k.letGo(k.cur)
@@ -326,7 +324,7 @@ func (k *keeper) rest(want target) {
 }
 
 // mention lists the type of a plugin that ran once and does not run now.
-func (k *keeper) mention(want target) {
+func (k *keeper) mention(ctx context.Context, want target) {
 	k.mu.Lock()
 	var sha string
 	for _, a := range k.approvals {
@@ -336,175 +334,11 @@ func (k *keeper) mention(want target) {
 	if sha == "" {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
-	defer cancel()
 	if d := k.host.recall(ctx, k.entry, sha); d != nil {
 		k.seat = k.host.registry.Mention(registry.Offer{
 			Plugin: k.name, Description: d.Description, SDKVersion: d.SDKVersion, ProtocolVersion: d.ProtocolVersion,
 		}, want.message)
 	}
-}
-
-// startFailed decides what follows a launch that failed where nothing ran.
-func (k *keeper) startFailed(art *artefact, err error) {
-	if errors.Is(err, errInterrupted) {
-		return
-	}
-	var failed *launchError
-	if !errors.As(err, &failed) {
-		failed = &launchError{code: CodeCrashed, message: "It could not be started.", err: err}
-	}
-	if r := failed.refusal; r != nil {
-		k.log.Warn("a plugin cannot run", "code", r.code, "reason", r.message, "error", failed.err)
-		k.halt(art.sha256, *r)
-		return
-	}
-	k.log.Warn("a plugin did not start", "code", failed.code, "reason", failed.message, "error", failed.err)
-	crash := failed.crash
-	if crash == nil {
-		crash = &Crash{At: k.host.now().UTC(), ExitCode: -1}
-	}
-	k.backOff(0, crash, failed.code, failed.message)
-}
-
-// halt is the end of a hash, until an admin or a change of the file says
-// otherwise.
-func (k *keeper) halt(sha string, r refusal) {
-	k.mu.Lock()
-	k.halted = &halt{sha256: sha, refusal: r}
-	k.mu.Unlock()
-	if k.holdsSeat() {
-		k.seat.Down(registry.Down{Reason: r.message, Final: true})
-	}
-	k.set(StateFailed, r.code, r.message, func(s *status) { s.pid, s.startedAt = 0, time.Time{} })
-}
-
-// typeTaken halts a plugin until the type that it claims is free.
-func (k *keeper) typeTaken(sha, serverType string, err error) {
-	holder := "another plugin"
-	if taken, ok := errors.AsType[*registry.TypeTakenError](err); ok {
-		holder = "the plugin " + taken.Holder
-	}
-	k.halt(sha, refusal{CodeServerTypeTaken, fmt.Sprintf("The server type %s is served by %s, which comes first. Disable that one to use this.", serverType, holder)})
-	k.mu.Lock()
-	k.blockedFor = serverType
-	k.mu.Unlock()
-}
-
-// lostType stops a plugin whose type went to one that comes before it.
-func (k *keeper) lostType() {
-	i := k.cur
-	k.cur = nil
-	holder := "another plugin"
-	if t, err := k.host.registry.Type(k.seat.ServerType()); err == nil {
-		holder = t.Plugin
-	}
-	k.typeTaken(i.art.sha256, k.seat.ServerType(), &registry.TypeTakenError{ServerType: k.seat.ServerType(), Holder: holder})
-	k.letGo(i)
-}
-
-// crashed takes note of a process that ended without being asked.
-func (k *keeper) crashed() {
-	i := k.cur
-	k.cur = nil
-	now := k.host.now()
-	crash := i.crash(now)
-	code, message := CodeCrashed, "It ended: "+ending(i.proc.exitState())+"."
-	if i.unhealthy.Load() {
-		code, message = CodeUnhealthy, fmt.Sprintf("It did not answer %d health checks and was killed.", i.policy.HealthFailures)
-	}
-	k.log.Error("a plugin ended unasked", "pid", i.proc.pid(), "reason", message, "exit_code", crash.ExitCode,
-		"signal", crash.Signal, "last_call", crash.LastCall)
-	k.backOff(now.Sub(i.startedAt), crash, code, message)
-	i.stop()
-}
-
-// backOff plans the next start.
-func (k *keeper) backOff(lived time.Duration, crash *Crash, code, message string) {
-	now, p := k.host.now(), k.host.policy
-	k.mu.Lock()
-	k.crashes.add(p, lived, crash, now)
-	wait := p.backoff(k.crashes.inRow)
-	if k.crashes.looping(p, now) {
-		code = CodeCrashLooping
-	}
-	k.mu.Unlock()
-	k.retryAt = now.Add(wait)
-	if k.holdsSeat() {
-		k.seat.Down(registry.Down{Reason: message, RetryAt: k.retryAt})
-	}
-	k.set(StateBackingOff, code, message, func(s *status) { s.pid, s.startedAt = 0, time.Time{} })
-}
-
-// replace starts a version beside the one that runs, holds it to what that one
-// promised the stored servers, and swaps. On an error nothing has changed.
-func (k *keeper) replace(ctx context.Context, art *artefact, tr *trial) error {
-	before := k.host.lastDeclaration(ctx, k.entry)
-	stood := k.snapshot()
-	i, err := k.launch(ctx, art, tr != nil)
-	if err != nil {
-		k.restore(stood)
-		return err
-	}
-	if before != nil {
-		err = k.fits(ctx, before.Description, i)
-	}
-	if err == nil {
-		err = k.mayTakeSeat(i)
-	}
-	if err == nil && tr != nil {
-		err = tr.commit()
-	}
-	if err == nil {
-		err = k.takeSeat(i)
-	}
-	if err != nil {
-		i.stop()
-		k.host.remember(k.entry, i) // so that the next look at it shows what is wrong
-		k.restore(stood)
-		return err
-	}
-	k.adopt(i)
-	return nil
-}
-
-func (k *keeper) snapshot() status {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.status
-}
-
-// restore takes back what the launch of a version that was not taken has shown.
-func (k *keeper) restore(stood status) {
-	if now := k.snapshot().state; now != StateVerifying && now != StateStarting {
-		return
-	}
-	k.set(stood.state, stood.code, stood.message, func(s *status) { s.art = stood.art })
-}
-
-// misfitError says which stored servers a version would no longer serve.
-type misfitError struct{ misfits []Misfit }
-
-func (e *misfitError) Error() string { return tellMisfits(e.misfits) }
-
-func (k *keeper) fits(ctx context.Context, before sdk.Description, i *instance) error {
-	stored, err := k.host.stored(ctx)
-	if err != nil {
-		return err
-	}
-	if m := misfits(before, i.declaration.Description, stored); len(m) > 0 {
-		return &misfitError{m}
-	}
-	return nil
-}
-
-// mayTakeSeat asks before the approval is recorded what takeSeat will ask again.
-func (k *keeper) mayTakeSeat(i *instance) error {
-	t, err := k.host.registry.Type(i.declaration.Description.ServerType)
-	if err != nil || t.Plugin == k.name || !t.Available {
-		return nil
-	}
-	return &registry.TypeTakenError{ServerType: i.declaration.Description.ServerType, Holder: t.Plugin}
 }
 
 // leave ends everything when the host stops or the plugin is forgotten.
@@ -533,23 +367,3 @@ func (k *keeper) leave() {
 }
 
 // tell gives an error in words for an admin.
-func tell(err error) string {
-	var failed *launchError
-	var refused *refusal
-	var unfit *misfitError
-	var taken *registry.TypeTakenError
-	switch {
-	case errors.As(err, &failed) && failed.refusal != nil:
-		return failed.refusal.message
-	case errors.As(err, &failed):
-		return failed.message
-	case errors.As(err, &refused):
-		return refused.message
-	case errors.As(err, &unfit):
-		return "it no longer serves what is stored. " + unfit.Error()
-	case errors.As(err, &taken):
-		return "another plugin serves its server type."
-	default:
-		return "an internal error, see the log."
-	}
-}

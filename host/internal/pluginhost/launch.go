@@ -155,10 +155,6 @@ func (i *instance) connect(l *launcher) error {
 	if _, err := i.client.Start(); err != nil {
 		return err
 	}
-	i.output.with("pid", i.proc.pid())
-	if err := limitProcess(i.proc.pid(), i.policy.Rlimits); err != nil {
-		l.log.Warn("the limits of a plugin's process could not be set", "plugin", i.art.name, "error", err)
-	}
 	protocol, err := i.client.Client()
 	if err != nil {
 		return err
@@ -167,7 +163,7 @@ func (i *instance) connect(l *launcher) error {
 	if err != nil {
 		return err
 	}
-	i.remote = raw.(*sdkplugin.Remote) //nolint:errcheck // what VersionedPlugins gives
+	i.remote = raw.(*sdkplugin.Remote) // what VersionedPlugins gives
 	return nil
 }
 
@@ -315,7 +311,11 @@ func (i *instance) ping() error {
 // Open implements registry.Session.
 func (i *instance) Open(_ context.Context, ref sdk.ServerRef) (sdk.MediaClient, func(), error) {
 	for _, secret := range ref.Secrets {
-		i.scrub.keep(secret)
+		if ref.ID == "" { // somebody tries a key, perhaps a wrong one
+			i.scrub.lend(secret)
+		} else {
+			i.scrub.keep(secret)
+		}
 	}
 	return i.remote.Client(ref), func() {}, nil
 }

@@ -56,7 +56,7 @@ func (o *output) read(ctx context.Context, r io.Reader) {
 		if err != nil {
 			return
 		}
-		o.line(line)
+		o.line(ctx, line)
 		for more && err == nil {
 			_, more, err = in.ReadLine()
 		}
@@ -79,7 +79,7 @@ func (t throttled) Read(p []byte) (int, error) {
 }
 
 // line takes one line.
-func (o *output) line(raw []byte) {
+func (o *output) line(ctx context.Context, raw []byte) {
 	if len(raw) == 0 {
 		return
 	}
@@ -100,7 +100,7 @@ func (o *output) line(raw []byte) {
 	if o.dropped > 0 && o.now().Sub(o.told) >= time.Second {
 		o.tellDropped()
 	}
-	o.write(raw, clean)
+	o.write(ctx, raw, clean)
 }
 
 // end tells of the lines that were dropped last.
@@ -119,7 +119,7 @@ func (o *output) tellDropped() {
 
 // write logs one line: a record of the SDK's logger as such, anything else as
 // text. Records are decoded first and scrubbed then, field by field.
-func (o *output) write(raw []byte, clean string) {
+func (o *output) write(ctx context.Context, raw []byte, clean string) {
 	record, ok := sdkplugin.ParseLogLine(raw)
 	if !ok {
 		level := slog.LevelInfo
@@ -129,16 +129,15 @@ func (o *output) write(raw []byte, clean string) {
 		if o.panicked {
 			level = slog.LevelError
 		}
-		o.log.Log(context.Background(), level, clean)
+		o.log.Log(ctx, level, clean)
 		return
 	}
-	o.writeRecord(record)
+	o.writeRecord(ctx, record)
 }
 
 // writeRecord logs a line of the SDK's logger under its own level, with the time
 // and the call that it belongs to.
-func (o *output) writeRecord(r sdkplugin.LogLine) {
-	ctx := context.Background()
+func (o *output) writeRecord(ctx context.Context, r sdkplugin.LogLine) {
 	level := min(max(r.Level, slog.LevelDebug), slog.LevelError)
 	if !o.log.Enabled(ctx, level) {
 		return
@@ -185,11 +184,15 @@ func (o *output) text() string {
 	return string(tail)
 }
 
-// with adds attributes to every line that follows.
-func (o *output) with(attrs ...any) {
+// began adds the process to every line that follows; err is what setting its
+// limits gave.
+func (o *output) began(pid int, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.log = o.log.With(attrs...)
+	o.log = o.log.With("pid", pid)
+	if err != nil {
+		o.log.Warn("the limits of a plugin's process could not be set", "error", err)
+	}
 }
 
 // lineWriter makes lines of what a plugin prints through go-plugin's own
@@ -209,7 +212,7 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 		if i < 0 {
 			break
 		}
-		w.to.line(append(w.buf, p[:i]...))
+		w.to.line(context.Background(), append(w.buf, p[:i]...))
 		w.buf, p = w.buf[:0], p[i+1:]
 	}
 	if len(w.buf)+len(p) <= maxLine {

@@ -59,7 +59,7 @@ func newProcess(path string, policy Policy, out *output) *process {
 }
 
 // Start runs the file and returns once it is executing or could not be.
-func (p *process) Start(context.Context) error {
+func (p *process) Start(ctx context.Context) error {
 	var files []*os.File
 	closeAll := func(files []*os.File) {
 		for _, f := range files {
@@ -89,7 +89,8 @@ func (p *process) Start(context.Context) error {
 		closeAll([]*os.File{p.stdin, p.stdout, p.stderr})
 		return err
 	}
-	go p.read(ended)
+	p.output.began(p.pid(), limitProcess(p.pid(), p.policy.Rlimits))
+	go p.read(context.WithoutCancel(ctx), ended)
 	return nil
 }
 
@@ -144,8 +145,8 @@ func startCommand(cmd *exec.Cmd) error {
 }
 
 // read takes everything the process writes, and closes exited when it is gone.
-func (p *process) read(ended <-chan struct{}) {
-	ctx, stop := context.WithCancel(context.Background())
+func (p *process) read(ctx context.Context, ended <-chan struct{}) {
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var pumps sync.WaitGroup
 	pumps.Go(func() { p.readStdout(ctx) })
@@ -175,7 +176,7 @@ func (p *process) readStdout(ctx context.Context) {
 	line = bytes.Clone(line)
 	refusal := checkHandshake(line, err)
 	if refusal != nil && len(line) > 0 {
-		p.output.line(bytes.TrimSpace(line))
+		p.output.line(ctx, bytes.TrimSpace(line))
 	}
 	p.mu.Lock()
 	p.refusal, p.words = refusal, len(line) > 0

@@ -76,10 +76,10 @@ func startRole(t *testing.T, plugins map[string]variant, ask ...string) (*exec.C
 	t.Helper()
 	root, err := os.MkdirTemp("", "zondarr-role-")
 	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(root) })
+	t.Cleanup(func() { _ = os.RemoveAll(root) })
 	run, err := os.MkdirTemp("/dev/shm", "zdrt")
 	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(run) })
+	t.Cleanup(func() { _ = os.RemoveAll(run) })
 	must(t, os.Chmod(root, 0o755))
 	self, err := os.Executable()
 	must(t, err)
@@ -92,7 +92,6 @@ func startRole(t *testing.T, plugins map[string]variant, ask ...string) (*exec.C
 	}
 	questions, err := json.Marshal(ask)
 	must(t, err)
-	//nolint:noctx // it is killed by the test
 	cmd := exec.Command(path)
 	cmd.Env = append(os.Environ(), "ZONDARR_TEST_ROLE=host", "ZONDARR_TEST_ROOT="+root, "ZONDARR_TEST_RUN="+run,
 		"ZONDARR_TEST_ASK="+string(questions), "ZONDARR_SECRET_KEY=the-secret-key-of-the-host")

@@ -62,15 +62,26 @@ func openRunDir(base string) (*runDir, error) {
 
 func newRunDir(parent string) (*runDir, error) {
 	sweepRunDirs(parent)
-	dir, err := os.MkdirTemp(parent, runPrefix)
-	if err != nil {
-		return nil, err
+	for attempt := 0; ; attempt++ {
+		dir, err := os.MkdirTemp(parent, runPrefix)
+		if err != nil {
+			return nil, err
+		}
+		path := filepath.Join(dir, runLock)
+		lock := flock.New(path)
+		ok, err := lock.TryLock()
+		if err == nil && ok {
+			// Another host's sweep may have been here between the two steps.
+			if _, err = os.Stat(path); err == nil {
+				return &runDir{path: dir, lock: lock}, nil
+			}
+		}
+		_ = lock.Unlock()
+		_ = os.RemoveAll(dir)
+		if attempt == 3 {
+			return nil, fmt.Errorf("lock the run directory: %w", err)
+		}
 	}
-	lock := flock.New(filepath.Join(dir, runLock))
-	if ok, err := lock.TryLock(); err != nil || !ok {
-		return nil, errors.Join(fmt.Errorf("lock the run directory: %w", err), os.RemoveAll(dir))
-	}
-	return &runDir{path: dir, lock: lock}, nil
 }
 
 // sweepRunDirs removes what hosts left behind that died without cleaning up.

@@ -46,8 +46,8 @@ func (s store) put(from, sha, fileName string) (err error) {
 	defer func() {
 		tmp.Close()
 		if err != nil {
-			os.Remove(tmp.Name())
-			os.Remove(dir) // if it is empty
+			_ = os.Remove(tmp.Name()) // what is left is swept at the next start
+			_ = os.Remove(dir)        // if it is empty
 		}
 	}()
 	got, _, err := hashOf(io.TeeReader(src, tmp))

@@ -41,6 +41,9 @@ func (e *entry) public() Status {
 		s.MemoryBytes = residentBytes(s.PID)
 	}
 	e.describeBinary(&s, want)
+	if f := e.file; f != nil && f.refused != nil && s.State == StateReady && s.Message == "" {
+		s.ErrorCode, s.Message = f.refused.code, "The approved version runs, but the file that lies there now is not taken. "+f.refused.message
+	}
 	return s
 }
 
@@ -87,11 +90,11 @@ func (e *entry) describeBinary(s *Status, want target) {
 }
 
 // addMisfits tells which stored servers a pending version would no longer serve.
-func (h *Host) addMisfits(e *entry, s *Status) {
+func (h *Host) addMisfits(ctx context.Context, e *entry, s *Status) {
 	if s.Pending == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
 	before, after := h.lastDeclaration(ctx, e), h.recall(ctx, e, s.Pending.SHA256)
 	if before == nil || after == nil {

@@ -44,10 +44,10 @@ var (
 	verbSetPassword = verb{"SetPassword", writeDeadline, true}
 	verbVerify      = verb{"VerifyPassword", readDeadline, true}
 	verbSessions    = verb{"ListSessions", readDeadline, true}
-	// A link that was begun twice leaves a sign-in behind that nobody ends; a
-	// poll may hand out what it found only once.
+	// A link that was begun twice leaves a sign-in behind that nobody ends; the
+	// other two are functions of their state.
 	verbBeginLink = verb{"BeginLink", readDeadline, false}
-	verbPollLink  = verb{"PollLink", readDeadline, false}
+	verbPollLink  = verb{"PollLink", readDeadline, true}
 	verbEndLink   = verb{"EndLink", readDeadline, true}
 )
 
