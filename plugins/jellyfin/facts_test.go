@@ -243,7 +243,7 @@ func TestServerIDIsComparedNormalised(t *testing.T) {
 	}
 	u.SetID(strings.Repeat("cd", 16))
 	if _, err := c.ListLibraries(t.Context(), sdk.ListLibrariesRequest{}); err != nil {
-		t.Errorf("asked again within the minute: %v", err)
+		t.Errorf("asked again at once: %v", err)
 	}
 	now := c.now().Add(identityTTL)
 	c.now = func() time.Time { return now }

@@ -10,8 +10,9 @@ import (
 	"github.com/zondarr/zondarr/sdk"
 )
 
-// identityTTL is how long a server is believed to be the one that it said it is.
-const identityTTL = time.Minute
+// identityTTL is how long a server is believed to be the one that it said it is. A
+// connection that fails or a key that is refused ends it at once.
+const identityTTL = 5 * time.Minute
 
 // server is what a server says of itself to anybody.
 type server struct {
@@ -23,7 +24,7 @@ type server struct {
 	wizardDone bool
 }
 
-// identity is the server behind the URL, asked at most once a minute.
+// identity is the server behind the URL, asked now and then.
 type identity struct {
 	reading gate // one asks, the others wait for the answer
 

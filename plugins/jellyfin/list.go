@@ -1,6 +1,7 @@
 package jellyfin
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,7 +36,7 @@ func (c *client) eachUser(ctx context.Context, fn func(*account) error) error {
 		return err
 	}
 	defer resp.Body.Close()
-	body := &pieces{r: resp.Body, left: maxAccount}
+	body := &pieces{r: bufio.NewReaderSize(resp.Body, 64<<10), left: maxAccount}
 	if err := decodeList(body, func(a *account) error {
 		id, ok := parseID(a.ID)
 		if !ok || a.Name == "" {

@@ -188,3 +188,18 @@ func (c *client) namesakes(ctx context.Context, name string, ids []guid) ([]reco
 	}
 	return found, nil
 }
+
+// FindUser looks a user up by name, in a list as young as the request asks.
+func (c *client) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.FindUserResponse, error) {
+	if req.Username == "" {
+		return sdk.FindUserResponse{}, invalid("username", "Jellyfin's users are found by name.")
+	}
+	if _, err := c.ready(ctx); err != nil {
+		return sdk.FindUserResponse{}, err
+	}
+	found, err := c.lookUp(ctx, req.Username, c.now().Add(-min(req.MaxAge, namesTTL)))
+	if err != nil {
+		return sdk.FindUserResponse{}, err
+	}
+	return sdk.FindUserResponse{User: found[0].toSDK()}, nil
+}

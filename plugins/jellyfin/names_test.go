@@ -133,6 +133,46 @@ func TestLookUpsShareAList(t *testing.T) {
 	}
 }
 
+// A look-up may rest on what is known, if the caller says how old that may be.
+func TestFindUserRestsOnWhatIsKnown(t *testing.T) {
+	u := start(t, jellyfintest.Config{})
+	c := u.open()
+	id := u.AddUser("bob", password)
+	find := func(name string, maxAge time.Duration) (string, error) {
+		found, err := c.FindUser(t.Context(), sdk.FindUserRequest{Username: name, MaxAge: maxAge})
+		return found.User.ID, err
+	}
+	now := time.Now()
+	c.now = func() time.Time { return now }
+	_, err := find("carol", time.Minute)
+	wantReason(t, err, sdk.ReasonNotFound)
+	u.ResetRequests()
+	_, err = find("carol", time.Minute) // known, and it costs nothing
+	wantReason(t, err, sdk.ReasonNotFound)
+	if n := u.RequestCount(); n != 0 {
+		t.Errorf("%d requests for what is known", n)
+	}
+	if got, err := find("bob", time.Minute); err != nil || got != id || u.CountRequests("GET", "/Users") != 0 {
+		t.Errorf("found %q, %v", got, err)
+	}
+	u.AddUser("carol", password)
+	now = now.Add(time.Millisecond)
+	if _, err := find("carol", 0); err != nil { // asked now
+		t.Error(err)
+	}
+	now = now.Add(2 * time.Minute)
+	u.ResetRequests()
+	if _, err := find("carol", time.Minute); err != nil || u.CountRequests("GET", "/Users") != 1 {
+		t.Errorf("what is known is too old: %v", err)
+	}
+	// A creation after that look still costs three requests.
+	u.ResetRequests()
+	must(c.CreateUser(t.Context(), sdk.CreateUserRequest{Username: "dave", Password: password, Grant: only(u.movies)}))(t)
+	if n := u.RequestCount(); n != 3 {
+		t.Errorf("%d requests: %v", n, paths(u))
+	}
+}
+
 // Where bob and BOB are two users, the one spelt the same is found.
 func TestFindUserPrefersTheSpelling(t *testing.T) {
 	u := start(t, jellyfintest.Config{Version: "10.11.6"})
