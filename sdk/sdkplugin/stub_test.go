@@ -1,7 +1,9 @@
 package sdkplugin_test
 
 import (
+	"bytes"
 	"context"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -216,4 +218,22 @@ var ops = map[string]func(ctx context.Context, c sdktest.Client) error{
 
 func ref(id string) sdk.ServerRef {
 	return sdk.ServerRef{ID: id, Revision: 1, URL: "http://media.example/" + id, Secrets: map[string]string{"api_key": "canary-key-0001"}}
+}
+
+// syncBuffer is a buffer that another goroutine writes to.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }

@@ -185,8 +185,8 @@ func TestOtherCallsTravel(t *testing.T) {
 	check("verified", verified, sdk.VerifyPasswordResponse{OK: true, UserID: "u9"}, err)
 	check("verify", got, sdk.VerifyPasswordRequest{Username: "n", Password: "p"}, nil)
 	s.answers.user = sdk.User{ID: "u", Status: sdk.StatusActive}
-	_, err = c.FindUser(ctx, sdk.FindUserRequest{AccountID: "acc"})
-	check("find", got, sdk.FindUserRequest{AccountID: "acc"}, err)
+	_, err = c.FindUser(ctx, sdk.FindUserRequest{AccountID: "acc", MaxAge: 3 * time.Second})
+	check("find", got, sdk.FindUserRequest{AccountID: "acc", MaxAge: 3 * time.Second}, err)
 	_, err = c.SetLibraryAccess(ctx, sdk.SetLibraryAccessRequest{ID: "u", Access: sdk.LibraryAccess{Mode: sdk.LibraryOnly, IDs: []string{"1"}}})
 	check("access", got, sdk.SetLibraryAccessRequest{ID: "u", Access: sdk.LibraryAccess{Mode: sdk.LibraryOnly, IDs: []string{"1"}}}, err)
 }
