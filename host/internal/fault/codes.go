@@ -48,6 +48,7 @@ const (
 	CodeNameTaken                 = "name_taken"
 	CodeServerDisabled            = "server_disabled"
 	CodeInterrupted               = "interrupted"
+	CodeUndoFailed                = "undo_failed"
 	CodeConflict                  = "conflict"
 	CodeServerUnreachable         = "server_unreachable"
 	CodeServerError               = "server_error"

@@ -15,13 +15,14 @@ import (
 	"github.com/zondarr/zondarr/host/internal/hosttest"
 	"github.com/zondarr/zondarr/host/internal/invitation"
 	"github.com/zondarr/zondarr/host/internal/page"
+	"github.com/zondarr/zondarr/host/internal/registry"
 	"github.com/zondarr/zondarr/sdk"
 	"github.com/zondarr/zondarr/sdk/sdktest"
 )
 
 func TestIdempotencyKeys(t *testing.T) {
 	virtual(t, []string{"home"}, func(t *testing.T, w *world) {
-		s, inv := w.start(), w.invite(new(1), "home")
+		s, inv := w.start(slowly), w.invite(new(1), "home")
 		first, err := s.Join(t.Context(), inv.Code, bob, "key", Caller{})
 		if err != nil {
 			t.Fatal(err)
@@ -156,7 +157,7 @@ func TestDisabledServerIsSkippedAndTold(t *testing.T) {
 func TestRefusedBeforeAnythingIsDone(t *testing.T) {
 	w := newWorld(t, hosttest.NewDB(t, database.SQLite), sdktest.NewFake(), "home")
 	s, inv := w.start(), w.invite(new(1), "home")
-	refused := func(t *testing.T, code, with string, req Request) *fault.Error {
+	refused := func(t *testing.T, code, with string, req Request) {
 		t.Helper()
 		_, err := s.Join(t.Context(), with, req, "", Caller{})
 		if fault.CodeOf(err) != code {
@@ -165,16 +166,15 @@ func TestRefusedBeforeAnythingIsDone(t *testing.T) {
 		if n := w.db.Ent.Redemption.Query().CountX(t.Context()); n != 0 || w.uses(inv) != 0 {
 			t.Errorf("%d redemptions, %d uses; want none", n, w.uses(inv))
 		}
-		return fault.As(err)
 	}
 	t.Run("UnknownCode", func(t *testing.T) { refused(t, fault.CodeInvitationNotFound, "NOSUCHCODE", bob) })
-	t.Run("BadPassword", func(t *testing.T) { refused(t, fault.CodeInvalidInput, inv.Code, Request{Username: "bob", Password: "short"}) })
+	t.Run("BadPassword", func(t *testing.T) {
+		refused(t, fault.CodeInvalidInput, inv.Code, Request{Username: "bob", Password: "short"})
+	})
 	t.Run("LibraryGone", func(t *testing.T) {
 		id := w.libraries["home"][0].ID
 		w.db.Ent.Library.UpdateOneID(id).SetMissingSince(database.Now()).ExecX(t.Context())
-		if f := refused(t, fault.CodeLibraryGone, inv.Code, bob); f.Server == nil || f.Server.Name != "home" {
-			t.Errorf("it does not say where: %+v", f)
-		}
+		refused(t, fault.CodeLibraryGone, inv.Code, bob)
 		w.db.Ent.Library.UpdateOneID(id).ClearMissingSince().ExecX(t.Context())
 	})
 	t.Run("Paused", func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestRefusedBeforeAnythingIsDone(t *testing.T) {
 		}
 	})
 	t.Run("PluginDown", func(t *testing.T) {
-		w.seat.Vacate(downBecause("it crashed"))
+		w.seat.Down(registry.Down{Reason: "it crashed", Final: true})
 		_, err := s.Join(t.Context(), inv.Code, bob, "", Caller{})
 		if f := fault.As(err); f == nil || f.Code != fault.CodePluginUnavailable || f.Kind != fault.Unavailable || !f.Retryable {
 			t.Errorf("got %v", err)
@@ -260,7 +260,7 @@ func TestPausedInstanceTouchesNothing(t *testing.T) {
 		if err := w.pause.Set(t.Context(), "restored"); err != nil {
 			t.Fatal(err)
 		}
-		restored := w.start()
+		restored := w.start(slowly)
 		time.Sleep(12 * time.Hour)
 		intents, err := restored.Pending(t.Context())
 		if err != nil || len(intents) != 2 || intents[0].Would != WouldRecord || intents[0].Username != "bob" {

@@ -75,19 +75,28 @@ func newWorld(t testing.TB, d *database.DB, fake *sdktest.Fake, names ...string)
 	w.invitations = &invitation.Service{DB: d, Types: w.plugins, Now: database.Now}
 	w.identities = &identity.Service{DB: d, Servers: w.servers, Clients: w.plugins, Box: box, Pause: w.pause, Log: w.log, Now: database.Now}
 	for _, name := range names {
-		w.addServer(name)
+		w.addServer(fake, name)
 	}
 	return w
 }
 
-func (w *world) addServer(name string) {
+// withType adds a server of another type.
+func (w *world) withType(fake *sdktest.Fake, name string) {
 	w.t.Helper()
-	fs := w.fake.AddServer(name)
+	if _, err := w.plugins.RegisterLocal(fake); err != nil {
+		w.t.Fatal(err)
+	}
+	w.addServer(fake, name)
+}
+
+func (w *world) addServer(fake *sdktest.Fake, name string) {
+	w.t.Helper()
+	fs := fake.AddServer(name)
 	w.t.Cleanup(fs.Close)
 	public := "https://" + name + ".example.org"
 	stored, err := w.servers.Create(w.t.Context(), mediaserver.CreateParams{
 		Name: name, PublicURL: &public, Enabled: true,
-		Connection: mediaserver.Connection{ServerType: w.fake.Describe().ServerType, URL: fs.URL(), Secrets: map[string]string{"api_key": sdktest.FakeKey}},
+		Connection: mediaserver.Connection{ServerType: fake.Describe().ServerType, URL: fs.URL(), Secrets: map[string]string{"api_key": sdktest.FakeKey}},
 	})
 	if err != nil {
 		w.t.Fatalf("server %s: %v", name, err)
@@ -159,17 +168,6 @@ func (w *world) only() Redemption {
 		w.t.Fatal(err)
 	}
 	return toRedemption(row)
-}
-
-// eventually waits until ok says so.
-func eventually(t testing.TB, within time.Duration, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(within); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", within, what)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
 }
 
 // balanced checks the ledger: what must hold whenever nothing is in hand.

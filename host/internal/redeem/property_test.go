@@ -68,7 +68,7 @@ func schedules(t *testing.T, dialect database.Dialect, first, n int) {
 					t.Logf("the schedule replays with ZONDARR_TEST_SEED=%d", seed)
 				}
 			}()
-			runSchedule(t, hosttest.NewDB(t, dialect), uint64(seed), &told) //nolint:gosec // a small positive number
+			runSchedule(t, hosttest.NewDB(t, dialect), uint64(seed), &told)
 		})
 	}
 	t.Logf("%d schedules: %+v", n, told.counts)
@@ -109,7 +109,7 @@ type answer struct {
 }
 
 func runSchedule(t *testing.T, d *database.DB, seed uint64, told *outcomes) {
-	rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test that replays
+	rng := rand.New(rand.NewPCG(seed, 1))
 	fake := sdktest.NewFake()
 	traits := fake.Describe().Traits
 	traits.CreationNoticed = rng.IntN(3) == 0
@@ -344,7 +344,7 @@ func (h *hosts) tap(t *testing.T, b *host, point string) error {
 	if !h.immortal.Load() && h.freezes > 0 && x%15 == 0 {
 		h.freezes--
 		h.told.add("frozen")
-		until := time.Now().Add(time.Duration(x/15%300) * time.Second) //nolint:gosec // below 300
+		until := time.Now().Add(time.Duration(x/15%300) * time.Second)
 		b.thaw.Store(&until)
 		h.mu.Unlock()
 		b.stand()
@@ -363,7 +363,7 @@ func (h *hosts) tap(t *testing.T, b *host, point string) error {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		b.Stop(ctx)
-		time.Sleep(time.Duration(draw(h.chaos.seed, "rebirth", strconv.Itoa(b.n))%120) * time.Second) //nolint:gosec // below 120
+		time.Sleep(time.Duration(draw(h.chaos.seed, "rebirth", strconv.Itoa(b.n))%120) * time.Second)
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		for i, r := range h.running {
@@ -511,11 +511,11 @@ func disturbed[T any](ctx context.Context, c *chaosClient, op, about string, cal
 	}
 	away := context.WithoutCancel(ctx) // the media server goes on although the caller has gone
 	x := c.chaos.draw(op, c.server, about)
-	if c.chaos.calm.Load() || int(x%100) >= c.chaos.trouble { //nolint:gosec // below 100
+	if c.chaos.calm.Load() || int(x%100) >= c.chaos.trouble {
 		return call(ctx)
 	}
 	x /= 100
-	long := time.Duration(1+x/16%50) * time.Second //nolint:gosec // below 51 s
+	long := time.Duration(1+x/16%50) * time.Second
 	refusals := []*sdk.Error{
 		sdk.Errorf(sdk.ReasonUnavailable, "connection refused"), sdk.Errorf(sdk.ReasonServerError, "status 503"),
 		sdk.Errorf(sdk.ReasonRateLimited, "slow down"),

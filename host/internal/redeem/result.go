@@ -65,7 +65,7 @@ func (s *Service) toResult(row *db.Redemption) Result {
 				SignInURL: s.signInURL(stored.Edges.Server, st.ServerType), Message: st.notice, ExpiresAt: utc(u.ExpiresAt),
 			})
 		}
-		if f := st.Error; f != nil {
+		if f := st.Error; f != nil && f.ErrorCode != fault.CodeUndoFailed { // which is the admin's concern
 			out.Failed = append(out.Failed, ResultFailure{ServerID: st.ServerID, ServerName: st.ServerName, ErrorCode: f.ErrorCode, Message: f.Message})
 		}
 	}

@@ -3,7 +3,6 @@ package redeem
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -342,6 +341,9 @@ func (s *Service) setStep(ctx context.Context, h hold, st Step, state StepState,
 		if state != StepNeedsAttention {
 			u.SetReleasedAt(s.Now())
 		}
+		if state == StepUndone && st.Error != nil && st.Error.ErrorCode == fault.CodeUndoFailed {
+			u.ClearErrorCode().ClearErrorMessage().ClearErrorDetail().SetErrorRetryable(false)
+		}
 		setStepFailure(u, f)
 		return database.Wrap("update", entityStep, u.Exec(ctx))
 	})
@@ -358,11 +360,11 @@ func (s *Service) retryStep(ctx context.Context, h hold, st Step, f *Failure) er
 	return s.transition(ctx, "retry", h, []State{Undoing}, func(ctx context.Context, tx *db.Tx, now time.Time) error {
 		u := tx.RedemptionStep.UpdateOneID(st.id).AddAttempts(1).SetNextAttemptAt(now.Add(s.backoff(st.Attempts))).SetUpdatedAt(s.Now())
 		if st.Error == nil {
-			setStepFailure(u, f)
-		} else {
-			// The invitee goes on reading why it failed; the admin why it is not undone.
-			u.SetErrorDetail(fmt.Sprintf("not undone yet: %s", f.Detail))
+			// Nothing is wrong with this server's part but that it is still there.
+			u.SetErrorCode(fault.CodeUndoFailed).SetErrorMessage("Your account on " + st.ServerName + " is being taken back.")
 		}
+		// The invitee goes on reading why it failed; the admin why it is not undone.
+		u.SetErrorDetail("not undone yet: " + f.Detail).SetErrorRetryable(true)
 		return database.Wrap("update", entityStep, u.Exec(ctx))
 	})
 }
