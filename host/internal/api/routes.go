@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -49,7 +50,7 @@ func (a *API) routes(r chi.Router) huma.API {
 	route(a, h, admin("DELETE /api/v1/invitations/{id}", "Delete an invitation", "Invitations", http.StatusNoContent), a.deleteInvitation)
 
 	route(a, h, public("GET /api/v1/join/{code}", "Look at an invitation", "Join"), a.preview)
-	route(a, h, public("POST /api/v1/join/{code}", "Redeem an invitation", "Join", http.StatusCreated), a.join)
+	route(a, h, public("POST /api/v1/join/{code}", "Redeem an invitation", "Join", http.StatusCreated, http.StatusAccepted), a.join)
 	route(a, h, public("GET /api/v1/join/{code}/redemptions/{id}", "Ask how a redemption went", "Join"), a.joinResult)
 	route(a, h, public("POST /api/v1/join/{code}/links", "Begin to link an account", "Join", http.StatusCreated), a.beginLink)
 	route(a, h, public("GET /api/v1/join/{code}/links/{id}", "Ask how a link stands", "Join"), a.getLink)
@@ -76,9 +77,9 @@ func (a *API) routes(r chi.Router) huma.API {
 	route(a, h, admin("GET /api/v1/api-keys/{id}", "Get an API key", "API keys"), a.getAPIKey)
 	route(a, h, admin("DELETE /api/v1/api-keys/{id}", "Revoke an API key", "API keys", http.StatusNoContent), a.revokeAPIKey)
 
-	route(a, h, public("GET /health", "Whole status", "Health"), a.health)
+	route(a, h, public("GET /health", "Whole status", "Health", http.StatusOK, http.StatusServiceUnavailable), a.health)
 	route(a, h, public("GET /health/live", "Does the process run", "Health"), a.live)
-	route(a, h, public("GET /health/ready", "Can it serve", "Health"), a.ready)
+	route(a, h, public("GET /health/ready", "Can it serve", "Health", http.StatusOK, http.StatusServiceUnavailable), a.ready)
 
 	r.Get("/j/{code}", a.joinPage)
 	docs := v5emb.New("Zondarr API", "/openapi.json", "/docs/")
@@ -87,7 +88,8 @@ func (a *API) routes(r chi.Router) huma.API {
 	return h
 }
 
-// admin describes an operation that needs an API key.
+// admin describes an operation that needs an API key. It answers the first status,
+// or 200; the others come with the same body.
 func admin(methodAndPath, summary, tag string, status ...int) huma.Operation {
 	op := public(methodAndPath, summary, tag, status...)
 	op.Security = []map[string][]string{{apiKeyScheme: {}}}
@@ -99,13 +101,16 @@ func public(methodAndPath, summary, tag string, status ...int) huma.Operation {
 	method, path, _ := strings.Cut(methodAndPath, " ")
 	op := huma.Operation{
 		OperationID: strings.ReplaceAll(strings.ToLower(summary), " ", "-"), Method: method, Path: path, Summary: summary, Tags: []string{tag},
-		MaxBodyBytes: bodyLimit,
+		MaxBodyBytes: bodyLimit, Responses: map[string]*huma.Response{},
 	}
 	if len(status) > 0 {
-		op.DefaultStatus = status[0]
+		op.DefaultStatus, op.Metadata = status[0], map[string]any{alsoAnswers: status[1:]}
 	}
 	return op
 }
+
+// alsoAnswers is where an operation keeps its further statuses.
+const alsoAnswers = "also_answers"
 
 // route registers a handler; what the handler returns as an error becomes a
 // problem here and nowhere else.
@@ -117,6 +122,12 @@ func route[I, O any](a *API, h huma.API, op huma.Operation, handle func(context.
 		}
 		return out, nil
 	})
+	also, _ := op.Metadata[alsoAnswers].([]int)
+	for _, status := range also {
+		other := *op.Responses[strconv.Itoa(op.DefaultStatus)]
+		other.Description = http.StatusText(status)
+		op.Responses[strconv.Itoa(status)] = &other
+	}
 	if op.Method == http.MethodPatch {
 		content := h.OpenAPI().Paths[op.Path].Patch.RequestBody.Content
 		content["application/merge-patch+json"] = content["application/json"]
