@@ -34,12 +34,14 @@ func buildFake(tb testing.TB) string {
 }
 
 // start starts a plugin program as go-plugin does it, with mutual TLS.
-func start(tb testing.TB, path string, stderr io.Writer) (*plugin.Client, *sdkplugin.Remote) {
+func start(tb testing.TB, path string, stderr io.Writer, env ...string) (*plugin.Client, *sdkplugin.Remote) {
 	tb.Helper()
+	cmd := exec.CommandContext(context.Background(), path)
+	cmd.Env = env
 	client := plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig: sdkplugin.Handshake, VersionedPlugins: sdkplugin.VersionedPlugins(), AutoMTLS: true, SkipHostEnv: true,
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC}, GRPCDialOptions: sdkplugin.DialOptions(), Stderr: stderr,
-		Cmd: exec.CommandContext(context.Background(), path), Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
+		Cmd: cmd, Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
 	})
 	tb.Cleanup(client.Kill)
 	rpc, err := client.Client()

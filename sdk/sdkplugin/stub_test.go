@@ -3,6 +3,7 @@ package sdkplugin_test
 import (
 	"bytes"
 	"context"
+	"os"
 	"sync"
 	"testing"
 
@@ -12,7 +13,12 @@ import (
 	"github.com/zondarr/zondarr/sdk/sdktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if path := os.Getenv(benchSocket); path != "" {
+		serveBench(path)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // stubPlugin serves a stub, which does whatever a test wants.
 type stubPlugin struct {
