@@ -31,6 +31,10 @@ func TestSoakCrash(t *testing.T) {
 	jellyfin := jellyfintest.New(jellyfintest.Config{})
 	films := jellyfin.AddLibrary(jellyfintest.Library{Name: "Films", Type: "movies"})
 	before := jellyfin.AddUser("friend0", "their own password")
+	// A slow server, on which a change arrives also when whoever asked is dead.
+	for _, path := range []string{"/Users/New", "/Users/*/Policy"} {
+		jellyfin.AddFault(jellyfintest.Fault{Method: "POST", Path: path, Action: jellyfintest.Delay, Delay: 700 * time.Millisecond})
+	}
 	if err := jellyfin.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -119,6 +123,9 @@ func TestSoakCrash(t *testing.T) {
 		}
 		return true
 	})
+	if c.hostKills < 5 || c.pluginKills < 5 {
+		t.Errorf("only %d host kills and %d plugin kills: the test proves little", c.hostKills, c.pluginKills)
+	}
 	t.Logf("%d of %d told 201, %d completed, %d need attention, %d host kills, %d plugin kills", succeeded, redemptions, completed, attention, c.hostKills, c.pluginKills)
 }
 
