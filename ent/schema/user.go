@@ -71,6 +71,9 @@ func (User) Indexes() []ent.Index {
 		index.Fields("created_at", "id"),
 		index.Fields("username", "id"),
 		index.Fields("identity_id", "created_at", "id"),
+		// Without it SQLite, which may know nothing of how many rows there are, looks for an
+		// identity's user on a server among all of the server's.
+		index.Fields("identity_id", "server_id"),
 		index.Fields("server_id", "created_at", "id"),
 		index.Fields("invitation_id", "created_at", "id"),
 		index.Fields("redemption_id"),

@@ -418,6 +418,8 @@ CREATE INDEX "user_enabled_created_at_id" ON "users" ("enabled", "created_at", "
 CREATE INDEX "user_expires_at_id" ON "users" ("expires_at", "id");
 -- create index "user_identity_id_created_at_id" to table: "users"
 CREATE INDEX "user_identity_id_created_at_id" ON "users" ("identity_id", "created_at", "id");
+-- create index "user_identity_id_server_id" to table: "users"
+CREATE INDEX "user_identity_id_server_id" ON "users" ("identity_id", "server_id");
 -- create index "user_invitation_id_created_at_id" to table: "users"
 CREATE INDEX "user_invitation_id_created_at_id" ON "users" ("invitation_id", "created_at", "id");
 -- create index "user_origin_created_at_id" to table: "users"

@@ -501,6 +501,8 @@ CREATE INDEX `user_created_at_id` ON `users` (`created_at`, `id`);
 CREATE INDEX `user_username_id` ON `users` (`username`, `id`);
 -- create index "user_identity_id_created_at_id" to table: "users"
 CREATE INDEX `user_identity_id_created_at_id` ON `users` (`identity_id`, `created_at`, `id`);
+-- create index "user_identity_id_server_id" to table: "users"
+CREATE INDEX `user_identity_id_server_id` ON `users` (`identity_id`, `server_id`);
 -- create index "user_server_id_created_at_id" to table: "users"
 CREATE INDEX `user_server_id_created_at_id` ON `users` (`server_id`, `created_at`, `id`);
 -- create index "user_invitation_id_created_at_id" to table: "users"

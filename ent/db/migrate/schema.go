@@ -908,6 +908,11 @@ var (
 				Columns: []*schema.Column{UsersColumns[23], UsersColumns[21], UsersColumns[0]},
 			},
 			{
+				Name:    "user_identity_id_server_id",
+				Unique:  false,
+				Columns: []*schema.Column{UsersColumns[23], UsersColumns[25]},
+			},
+			{
 				Name:    "user_server_id_created_at_id",
 				Unique:  false,
 				Columns: []*schema.Column{UsersColumns[25], UsersColumns[21], UsersColumns[0]},

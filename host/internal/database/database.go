@@ -107,6 +107,13 @@ func openSQLiteDB(ctx context.Context, at location, beside bool) (_ *DB, err err
 	if err != nil {
 		return nil, err
 	}
+	if !beside {
+		// Takes samples of the tables that have grown, which its choice of an index needs;
+		// the readers learn of them when they open.
+		if _, err := write.ExecContext(ctx, "PRAGMA optimize = 0x10002"); err != nil {
+			return nil, errors.Join(Wrap("open", "database", err), write.Close())
+		}
+	}
 	read, err := openSQLite(at.path, sqliteReader, sqliteReaders)
 	if err != nil {
 		return nil, errors.Join(err, write.Close())

@@ -1,5 +1,7 @@
 package database
 
+import "database/sql"
+
 // PostgresDSN is what the driver is given for a URL, for tests that must connect as Open
 // does.
 func PostgresDSN(raw string) (string, error) {
@@ -8,4 +10,27 @@ func PostgresDSN(raw string) (string, error) {
 		return "", err
 	}
 	return at.unlimited(), nil
+}
+
+// FloorPools opens the pools that Open opens, without what is around them: the write
+// and the read pool, which are the same on PostgreSQL.
+func FloorPools(raw string) (write, read *sql.DB, err error) {
+	at, err := parseURL(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	if at.dialect == Postgres {
+		write, err = sql.Open("postgres", at.server.String())
+		if err != nil {
+			return nil, nil, err
+		}
+		write.SetMaxOpenConns(at.maxConns)
+		write.SetMaxIdleConns(at.maxConns)
+		return write, write, nil
+	}
+	if write, err = openSQLite(at.path, sqliteWriter, 1); err != nil {
+		return nil, nil, err
+	}
+	read, err = openSQLite(at.path, sqliteReader, sqliteReaders)
+	return write, read, err
 }

@@ -4,32 +4,35 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	entsql "entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 
 	"github.com/zondarr/zondarr/ent/db"
 	"github.com/zondarr/zondarr/ent/db/apikey"
-	"github.com/zondarr/zondarr/ent/db/identity"
-	"github.com/zondarr/zondarr/ent/db/invitation"
-	"github.com/zondarr/zondarr/ent/db/invitationlibrary"
-	"github.com/zondarr/zondarr/ent/db/invitationserver"
 	"github.com/zondarr/zondarr/ent/db/library"
 	"github.com/zondarr/zondarr/ent/db/link"
-	"github.com/zondarr/zondarr/ent/db/mediaserver"
 	"github.com/zondarr/zondarr/ent/db/migrate"
-	"github.com/zondarr/zondarr/ent/db/predicate"
 	"github.com/zondarr/zondarr/ent/db/redemption"
 	"github.com/zondarr/zondarr/ent/db/redemptionstep"
 	"github.com/zondarr/zondarr/ent/db/syncrun"
 	"github.com/zondarr/zondarr/ent/db/user"
+	"github.com/zondarr/zondarr/host/internal/auth"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/hosttest"
+	"github.com/zondarr/zondarr/host/internal/identity"
+	"github.com/zondarr/zondarr/host/internal/invitation"
+	"github.com/zondarr/zondarr/host/internal/mediaserver"
+	"github.com/zondarr/zondarr/host/internal/page"
+	"github.com/zondarr/zondarr/host/internal/redeem"
+	"github.com/zondarr/zondarr/sdk"
 )
 
 // Deleting a parent looks its children up; without an index each delete would read the
@@ -49,173 +52,205 @@ func TestEveryReferenceHasAnIndex(t *testing.T) {
 	}
 }
 
-// query is one that the API or a job makes, on the rows of hosttest.Many.
-type query struct {
+// call is something that the API or a job asks of the database, on the rows of
+// hosttest.Many.
+type call struct {
 	name string
-	run  func(context.Context, *db.Client) error
+	run  func(context.Context, services) error
 }
 
-const page = 50
+// services are the nouns as the API has them, on one database.
+type services struct {
+	db          *db.Client
+	identities  *identity.Service
+	invitations *invitation.Service
+	servers     *mediaserver.Service
+	redemptions *redeem.Service
+	keys        *auth.Service
+}
 
-// list is the first page of a sorted list and the one after a row, in both directions.
-func list[P ~func(*entsql.Selector), O ~func(*entsql.Selector), Q interface {
-	Where(...P) Q
-	Order(...O) Q
-	Limit(int) Q
-	All(context.Context) (R, error)
-}, R any](name, column string, row int, value any, q func(*db.Client) Q, filter ...P) []query {
-	var both []query
-	for _, desc := range []bool{false, true} {
-		direction := " up"
-		if desc {
-			direction = " down"
-		}
-		for _, start := range []bool{true, false} {
-			at := " from the start"
-			k := database.Keyset{Column: column, Desc: desc}
-			if !start {
-				at = " from a row"
-				k.Value, k.ID = value, hosttest.ManyID(row)
+func newServices(d *database.DB) services {
+	return services{
+		db:          d.Ent,
+		identities:  &identity.Service{DB: d, Clients: noTypes{}, Now: database.Now},
+		invitations: &invitation.Service{DB: d, Types: noTypes{}, Now: database.Now},
+		servers:     &mediaserver.Service{DB: d, Now: database.Now},
+		redemptions: &redeem.Service{DB: d, Now: database.Now},
+		keys:        &auth.Service{DB: d, Now: database.Now},
+	}
+}
+
+// noTypes knows no server type, as while no plugin ever ran.
+type noTypes struct{}
+
+func (noTypes) Client(context.Context, sdk.ServerRef) (sdk.MediaClient, error) {
+	return nil, errors.New("none")
+}
+
+func (noTypes) Describe(string) (sdk.Description, error) {
+	return sdk.Description{}, errors.New("none")
+}
+
+// list is the pages of a list in both directions, some way down.
+func list[T any](name, sort string, of func(context.Context, services, page.Request) (page.Page[T], error)) []call {
+	var calls []call
+	for _, sort := range []string{sort, "-" + sort} {
+		calls = append(calls, call{name + " sorted by " + sort, func(ctx context.Context, s services) error {
+			request := page.Request{Limit: page.MaxLimit, Sort: sort}
+			for range 25 { // the last ones are those that are judged
+				p, err := of(ctx, s, request)
+				if err != nil {
+					return err
+				}
+				if request.Cursor = p.NextCursor; request.Cursor == "" {
+					break
+				}
 			}
-			both = append(both, query{name + " by " + column + direction + at, func(ctx context.Context, c *db.Client) error {
-				_, err := q(c).Where(filter...).Where(database.After[P](k)).Order(database.Order[O](k)).Limit(page).All(ctx)
-				return err
-			}})
-		}
+			return nil
+		}})
 	}
-	return both
+	return calls
 }
 
-func queries() []query {
-	const half = hosttest.ManyRows / 2
-	middle := hosttest.ManyTime(half)
-	id := hosttest.ManyID(77)
-	var ids []uuid.UUID
-	for i := range page {
-		ids = append(ids, hosttest.ManyID(i+1000))
+func users(name, sort string, f identity.UserFilter) []call {
+	return list("users "+name, sort, func(ctx context.Context, s services, r page.Request) (page.Page[identity.User], error) {
+		return s.identities.ListUsers(ctx, f, r)
+	})
+}
+
+func identities(name, sort string, f identity.Filter) []call {
+	return list("identities "+name, sort, func(ctx context.Context, s services, r page.Request) (page.Page[identity.Identity], error) {
+		return s.identities.List(ctx, f, r)
+	})
+}
+
+func invitations(name, sort string, f invitation.Filter) []call {
+	return list("invitations "+name, sort, func(ctx context.Context, s services, r page.Request) (page.Page[invitation.Invitation], error) {
+		return s.invitations.List(ctx, f, r)
+	})
+}
+
+func redemptions(name string, f redeem.Filter) []call {
+	return list("redemptions "+name, "created_at", func(ctx context.Context, s services, r page.Request) (page.Page[redeem.Redemption], error) {
+		return s.redemptions.List(ctx, f, r)
+	})
+}
+
+func mediaServers(name, sort string, f mediaserver.Filter) []call {
+	return list("servers "+name, sort, func(ctx context.Context, s services, r page.Request) (page.Page[mediaserver.Server], error) {
+		return s.servers.List(ctx, f, r)
+	})
+}
+
+func ids(i ...int) []uuid.UUID {
+	var all []uuid.UUID
+	for _, i := range i {
+		all = append(all, hosttest.ManyID(i))
 	}
-	users := func(c *db.Client) *db.UserQuery { return c.User.Query() }
-	identities := func(c *db.Client) *db.IdentityQuery { return c.Identity.Query() }
-	invitations := func(c *db.Client) *db.InvitationQuery { return c.Invitation.Query() }
-	redemptions := func(c *db.Client) *db.RedemptionQuery { return c.Redemption.Query() }
-	steps := func(c *db.Client) *db.RedemptionStepQuery { return c.RedemptionStep.Query() }
-	libraries := func(c *db.Client) *db.LibraryQuery { return c.Library.Query() }
-	servers := func(c *db.Client) *db.MediaServerQuery { return c.MediaServer.Query() }
-	runs := func(c *db.Client) *db.SyncRunQuery { return c.SyncRun.Query() }
+	return all
+}
 
+// calls is every list with every filter, but for those by text and by computed state,
+// and the lookups that the main paths make.
+func calls() []call {
+	yes, no := true, false
+	after, before := hosttest.ManyTime(40_000), hosttest.ManyTime(60_000)
 	all := slices.Concat(
-		list[predicate.User, user.OrderOption]("users", user.FieldCreatedAt, half, middle, users),
-		list[predicate.User, user.OrderOption]("users", user.FieldUsername, half, "user50000", users),
-		list[predicate.User, user.OrderOption]("users of a server", user.FieldCreatedAt, half, middle, users, user.ServerID(hosttest.ManyID(3))),
-		list[predicate.User, user.OrderOption]("users of an identity", user.FieldCreatedAt, half, middle, users, user.IdentityID(id)),
-		list[predicate.User, user.OrderOption]("users of an invitation", user.FieldCreatedAt, half, middle, users, user.InvitationID(id)),
-		list[predicate.User, user.OrderOption]("users disabled", user.FieldCreatedAt, half, middle, users, user.Enabled(false)),
-		list[predicate.User, user.OrderOption]("users enabled", user.FieldCreatedAt, half, middle, users, user.Enabled(true)),
-		list[predicate.User, user.OrderOption]("users missing", user.FieldCreatedAt, half, middle, users, user.StatusEQ(user.StatusMissing)),
-		list[predicate.User, user.OrderOption]("users active", user.FieldCreatedAt, half, middle, users, user.StatusEQ(user.StatusActive)),
-		list[predicate.User, user.OrderOption]("users by hand", user.FieldCreatedAt, half, middle, users, user.OriginEQ(user.OriginManual)),
-		list[predicate.User, user.OrderOption]("users expiring", user.FieldExpiresAt, half, middle, users, user.ExpiresAtLT(hosttest.ManyTime(hosttest.ManyRows*3/4))),
-
-		list[predicate.Identity, identity.OrderOption]("identities", identity.FieldCreatedAt, half, middle, identities),
-		list[predicate.Identity, identity.OrderOption]("identities", identity.FieldDisplayName, half, "Person 50000", identities),
-		list[predicate.Identity, identity.OrderOption]("identities disabled", identity.FieldCreatedAt, half, middle, identities, identity.Enabled(false)),
-		list[predicate.Identity, identity.OrderOption]("identities of an invitation", identity.FieldCreatedAt, half, middle, identities, identity.InvitationID(id)),
-
-		list[predicate.Invitation, invitation.OrderOption]("invitations", invitation.FieldCreatedAt, half, middle, invitations),
-		list[predicate.Invitation, invitation.OrderOption]("invitations disabled", invitation.FieldCreatedAt, half, middle, invitations, invitation.Enabled(false)),
-		list[predicate.Invitation, invitation.OrderOption]("invitations of a profile", invitation.FieldCreatedAt, half, middle, invitations, invitation.ProfileID(hosttest.ManyID(1))),
-		list[predicate.Invitation, invitation.OrderOption]("invitations of a creator", invitation.FieldCreatedAt, half, middle, invitations, invitation.CreatedBy("api_key:7")),
-
-		list[predicate.Redemption, redemption.OrderOption]("redemptions", redemption.FieldCreatedAt, half, middle, redemptions),
-		list[predicate.Redemption, redemption.OrderOption]("redemptions failed", redemption.FieldCreatedAt, half, middle, redemptions, redemption.StateEQ(redemption.StateFailed)),
-		list[predicate.Redemption, redemption.OrderOption]("redemptions that need attention", redemption.FieldCreatedAt, half, middle, redemptions, redemption.StateEQ(redemption.StateNeedsAttention)),
-		list[predicate.Redemption, redemption.OrderOption]("redemptions of an invitation", redemption.FieldCreatedAt, half, middle, redemptions, redemption.InvitationID(id)),
-		list[predicate.Redemption, redemption.OrderOption]("redemptions of an identity", redemption.FieldCreatedAt, half, middle, redemptions, redemption.IdentityID(id)),
-		list[predicate.Redemption, redemption.OrderOption]("redemptions of a day", redemption.FieldCreatedAt, half, middle, redemptions,
-			redemption.CreatedAtGT(hosttest.ManyTime(40_000)), redemption.CreatedAtLT(hosttest.ManyTime(60_000))),
-		// Those of a server go by its steps, which begin with the redemption.
-		list[predicate.RedemptionStep, redemptionstep.OrderOption]("redemption steps of a server", redemptionstep.FieldCreatedAt, half, middle, steps, redemptionstep.ServerID(hosttest.ManyID(3))),
-
-		list[predicate.Library, library.OrderOption]("libraries of a server", library.FieldName, 1002, "Library 1002", libraries, library.ServerID(hosttest.ManyID(3))),
-		list[predicate.Library, library.OrderOption]("libraries of a server", library.FieldCreatedAt, 1002, hosttest.ManyTime(1002), libraries, library.ServerID(hosttest.ManyID(3))),
-		list[predicate.SyncRun, syncrun.OrderOption]("sync runs of a server", syncrun.FieldStartedAt, half, middle, runs, syncrun.ServerID(hosttest.ManyID(3))),
-		list[predicate.MediaServer, mediaserver.OrderOption]("servers", mediaserver.FieldCreatedAt, 10, hosttest.ManyTime(10), servers),
-		list[predicate.MediaServer, mediaserver.OrderOption]("servers", mediaserver.FieldName, 15, "Server 15", servers),
-		list[predicate.MediaServer, mediaserver.OrderOption]("servers enabled", mediaserver.FieldCreatedAt, 10, hosttest.ManyTime(10), servers, mediaserver.Enabled(true)),
+		users("", "created_at", identity.UserFilter{}),
+		users("", "username", identity.UserFilter{}),
+		users("of a server", "created_at", identity.UserFilter{ServerID: ids(3)}),
+		users("of an identity", "created_at", identity.UserFilter{IdentityID: ids(77)}),
+		users("of an invitation", "created_at", identity.UserFilter{InvitationID: ids(77)}),
+		users("enabled", "created_at", identity.UserFilter{Enabled: &yes}),
+		users("disabled", "created_at", identity.UserFilter{Enabled: &no}),
+		users("active", "created_at", identity.UserFilter{Status: []string{"active"}}),
+		users("missing", "created_at", identity.UserFilter{Status: []string{"missing"}}),
+		users("made by hand", "created_at", identity.UserFilter{Origin: []string{"manual"}}),
+		identities("", "created_at", identity.Filter{}),
+		identities("", "display_name", identity.Filter{}),
+		identities("of an invitation", "created_at", identity.Filter{InvitationID: ids(77)}),
+		identities("on a server", "created_at", identity.Filter{ServerID: ids(3)}),
+		invitations("", "created_at", invitation.Filter{}),
+		invitations("", "code", invitation.Filter{}),
+		invitations("of a profile", "created_at", invitation.Filter{ProfileID: ids(1)}),
+		invitations("of a creator", "created_at", invitation.Filter{CreatedBy: []string{"api_key:7"}}),
+		invitations("to a server", "created_at", invitation.Filter{ServerID: ids(3)}),
+		redemptions("", redeem.Filter{}),
+		redemptions("failed", redeem.Filter{State: []redeem.State{"failed"}}),
+		redemptions("that need attention", redeem.Filter{State: []redeem.State{"needs_attention"}}),
+		redemptions("of an invitation", redeem.Filter{InvitationID: ids(77)}),
+		redemptions("of an identity", redeem.Filter{IdentityID: ids(77)}),
+		redemptions("on a server", redeem.Filter{ServerID: ids(3)}),
+		redemptions("of some hours", redeem.Filter{CreatedAfter: &after, CreatedBefore: &before}),
+		mediaServers("", "created_at", mediaserver.Filter{}),
+		mediaServers("", "name", mediaserver.Filter{}),
+		mediaServers("enabled", "created_at", mediaserver.Filter{Enabled: &yes}),
+		list("API keys", "created_at", func(ctx context.Context, s services, r page.Request) (page.Page[auth.APIKey], error) {
+			return s.keys.List(ctx, r)
+		}),
 	)
-	lookup := func(name string, run func(context.Context, *db.Client) error) { all = append(all, query{name, run}) }
-	lookup("invitation by code", func(ctx context.Context, c *db.Client) error {
-		_, err := c.Invitation.Query().Where(invitation.Code("CODE00000077")).Only(ctx)
+	lookup := func(name string, run func(context.Context, services) error) { all = append(all, call{name, run}) }
+	lookup("invitation by code", func(ctx context.Context, s services) error {
+		_, err := s.invitations.ByCode(ctx, "code00000077")
 		return err
 	})
-	lookup("servers of invitations", func(ctx context.Context, c *db.Client) error {
-		_, err := c.InvitationServer.Query().Where(invitationserver.InvitationIDIn(ids...)).All(ctx)
+	lookup("user by external id", func(ctx context.Context, s services) error {
+		_, err := s.identities.UserByExternalID(ctx, hosttest.ManyID(1+77%5), "external77")
 		return err
 	})
-	lookup("libraries of invitations", func(ctx context.Context, c *db.Client) error {
-		_, err := c.InvitationLibrary.Query().Where(invitationlibrary.InvitationServerIDIn(ids...)).All(ctx)
+	lookup("user by name on a server", func(ctx context.Context, s services) error {
+		_, err := s.db.User.Query().Where(user.ServerID(hosttest.ManyID(1+77%5)), user.UsernameFolded("user77")).Only(ctx)
 		return err
 	})
-	lookup("users of identities", func(ctx context.Context, c *db.Client) error {
-		_, err := c.User.Query().Where(user.IdentityIDIn(ids...)).All(ctx)
+	lookup("redemption by public id", func(ctx context.Context, s services) error {
+		_, err := s.db.Redemption.Query().Where(redemption.PublicID("public77")).Only(ctx)
 		return err
 	})
-	lookup("steps of redemptions", func(ctx context.Context, c *db.Client) error {
-		_, err := c.RedemptionStep.Query().Where(redemptionstep.RedemptionIDIn(ids...)).All(ctx)
+	lookup("redemption by idempotency key", func(ctx context.Context, s services) error {
+		_, err := s.db.Redemption.Query().Where(redemption.Code("CODE00000077"), redemption.IdempotencyKey("key77")).Only(ctx)
 		return err
 	})
-	lookup("user by server and external id", func(ctx context.Context, c *db.Client) error {
-		_, err := c.User.Query().Where(user.ServerID(hosttest.ManyID(17)), user.ExternalID("external77")).All(ctx)
+	lookup("redemptions whose lease ended", func(ctx context.Context, s services) error {
+		_, err := s.db.Redemption.Query().Where(redemption.FinishedAtIsNil(), redemption.LeaseUntilLTE(before)).
+			Order(redemption.ByLeaseUntil()).Limit(50).All(ctx)
 		return err
 	})
-	lookup("user by server and name", func(ctx context.Context, c *db.Client) error {
-		_, err := c.User.Query().Where(user.ServerID(hosttest.ManyID(17)), user.UsernameFolded("user77")).All(ctx)
+	lookup("live step by name", func(ctx context.Context, s services) error {
+		_, err := s.db.RedemptionStep.Query().Where(redemptionstep.ServerID(hosttest.ManyID(1+3000%5)),
+			redemptionstep.UsernameFolded("user3000"), redemptionstep.ReleasedAtIsNil()).Only(ctx)
 		return err
 	})
-	lookup("redemption by public id", func(ctx context.Context, c *db.Client) error {
-		_, err := c.Redemption.Query().Where(redemption.PublicID("public77")).Only(ctx)
+	lookup("users that are due", func(ctx context.Context, s services) error {
+		_, err := s.db.User.Query().Where(user.ExpiresAtLTE(hosttest.ManyTime(10))).Order(user.ByExpiresAt()).Limit(50).All(ctx)
 		return err
 	})
-	lookup("redemption by idempotency key", func(ctx context.Context, c *db.Client) error {
-		_, err := c.Redemption.Query().Where(redemption.Code("CODE00000077"), redemption.IdempotencyKey("key77")).All(ctx)
+	lookup("link by public id", func(ctx context.Context, s services) error {
+		_, err := s.db.Link.Query().Where(link.PublicID("public77")).Only(ctx)
 		return err
 	})
-	lookup("redemptions whose lease ended", func(ctx context.Context, c *db.Client) error {
-		_, err := c.Redemption.Query().Where(redemption.FinishedAtIsNil(), redemption.LeaseUntilLTE(middle)).
-			Order(redemption.ByLeaseUntil()).Limit(page).All(ctx)
+	lookup("links to end", func(ctx context.Context, s services) error {
+		_, err := s.db.Link.Query().Where(link.EndedAtIsNil(), link.ExpiresAtLTE(before)).Order(link.ByExpiresAt()).Limit(50).All(ctx)
 		return err
 	})
-	lookup("live step by name", func(ctx context.Context, c *db.Client) error {
-		_, err := c.RedemptionStep.Query().Where(redemptionstep.ServerID(hosttest.ManyID(17)),
-			redemptionstep.UsernameFolded("user77"), redemptionstep.ReleasedAtIsNil()).All(ctx)
+	lookup("API key by prefix", func(ctx context.Context, s services) error {
+		_, err := s.db.APIKey.Query().Where(apikey.Prefix("prefix77")).Only(ctx)
 		return err
 	})
-	lookup("users that are due", func(ctx context.Context, c *db.Client) error {
-		_, err := c.User.Query().Where(user.ExpiresAtLTE(hosttest.ManyTime(10))).Order(user.ByExpiresAt()).Limit(page).All(ctx)
+	lookup("libraries of a server", func(ctx context.Context, s services) error {
+		_, err := s.db.Library.Query().Where(library.ServerID(hosttest.ManyID(3))).Order(library.ByName(), library.ByID()).All(ctx)
 		return err
 	})
-	lookup("identities that are due", func(ctx context.Context, c *db.Client) error {
-		_, err := c.Identity.Query().Where(identity.ExpiresAtLTE(hosttest.ManyTime(10))).Order(identity.ByExpiresAt()).Limit(page).All(ctx)
-		return err
-	})
-	lookup("link by public id", func(ctx context.Context, c *db.Client) error {
-		_, err := c.Link.Query().Where(link.PublicID("public77")).All(ctx)
-		return err
-	})
-	lookup("links to end", func(ctx context.Context, c *db.Client) error {
-		_, err := c.Link.Query().Where(link.EndedAtIsNil(), link.ExpiresAtLTE(middle)).Order(link.ByExpiresAt()).Limit(page).All(ctx)
-		return err
-	})
-	lookup("API key by prefix", func(ctx context.Context, c *db.Client) error {
-		_, err := c.APIKey.Query().Where(apikey.Prefix("prefix77")).All(ctx)
+	lookup("sync runs of a server", func(ctx context.Context, s services) error {
+		_, err := s.db.SyncRun.Query().Where(syncrun.ServerID(hosttest.ManyID(3))).
+			Order(syncrun.ByStartedAt(entsql.OrderDesc()), syncrun.ByID(entsql.OrderDesc())).Limit(50).All(ctx)
 		return err
 	})
 	return all
 }
 
-// The lookups and default-ordered lists of the API, and the work of the jobs, on 100,000
-// rows: SQLite answers each from an index, in the order of the index; PostgreSQL visits
-// at most ten times the rows that it returns.
+// The lookups and lists of the API, and the work of the jobs, on 100,000 rows: SQLite
+// answers each from an index, in the order of the index; PostgreSQL visits at most ten
+// times the rows that it returns.
 func TestQueriesUseIndexes(t *testing.T) {
 	hosttest.EachDialect(t, func(t *testing.T, dialect database.Dialect) {
 		rows := hosttest.ManyRows
@@ -223,24 +258,33 @@ func TestQueriesUseIndexes(t *testing.T) {
 			rows = 2000 // its plans do not depend on how many there are, and the race detector makes it slow
 		}
 		at := hosttest.URL(t, dialect)
-		if _, err := database.MigrateUp(t.Context(), database.Options{URL: at}); err != nil {
-			t.Fatal(err)
-		}
+		d := open(t, database.Options{URL: at})
+		defer closed(t, d)
 		handle := openHandle(t, at)
 		hosttest.Many(t, handle, dialect, rows)
-		recorder := &planner{handle: handle}
-		client := db.NewClient(db.Driver(entsql.NewDriver(string(dialect), entsql.Conn{ExecQuerier: recorder})))
-		check := recorder.checkSQLite
+		p := &planner{dialect: dialect, handle: handle}
+		d.Ent = db.NewClient(db.Driver(entsql.NewDriver(string(dialect), entsql.Conn{ExecQuerier: p})))
+		check := p.checkSQLite
 		if dialect == database.Postgres {
-			check = recorder.checkPostgres
+			check = p.checkPostgres
 		}
-		for _, q := range queries() {
-			if err := q.run(t.Context(), client); err != nil {
-				t.Errorf("%s: %v", q.name, err)
+		s := newServices(d)
+		for _, c := range calls() {
+			p.asked = map[string][]any{}
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			err := c.run(ctx, s)
+			cancel()
+			if err != nil {
+				t.Errorf("%s: %v", c.name, err)
 				continue
 			}
-			if problem := check(t); problem != "" {
-				t.Errorf("%s: %s\n%s", q.name, problem, recorder.text)
+			if len(p.asked) == 0 {
+				t.Errorf("%s: nothing was asked", c.name)
+			}
+			for text, args := range p.asked {
+				if problem := check(t, text, args); problem != "" {
+					t.Errorf("%s: %s\n%s", c.name, problem, text)
+				}
 			}
 		}
 	})
@@ -264,11 +308,12 @@ func openHandle(tb testing.TB, at string) *sql.DB {
 	return handle
 }
 
-// planner is a connection of ent that remembers its last query.
+// planner is a connection of ent that remembers what was asked: the last arguments of
+// each text.
 type planner struct {
-	handle *sql.DB
-	text   string
-	args   []any
+	dialect database.Dialect
+	handle  *sql.DB
+	asked   map[string][]any
 }
 
 func (p *planner) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
@@ -276,15 +321,15 @@ func (p *planner) ExecContext(ctx context.Context, query string, args ...any) (s
 }
 
 func (p *planner) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	p.text, p.args = query, args
+	p.asked[query] = args
 	return p.handle.QueryContext(ctx, query, args...)
 }
 
 var fullScan = regexp.MustCompile(`^SCAN (\w+)( |$)`)
 
-func (p *planner) checkSQLite(t *testing.T) string {
+func (p *planner) checkSQLite(t *testing.T, text string, args []any) string {
 	t.Helper()
-	rows, err := p.handle.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+p.text, p.args...)
+	rows, err := p.handle.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +342,8 @@ func (p *planner) checkSQLite(t *testing.T) string {
 			t.Fatal(err)
 		}
 		if fullScan.MatchString(detail) && !strings.Contains(detail, "USING INDEX") && !strings.Contains(detail, "USING COVERING INDEX") ||
-			strings.Contains(detail, "TEMP B-TREE") {
+			// What is loaded along with a page may be sorted; it is as short as the page.
+			strings.Contains(detail, "TEMP B-TREE") && strings.Contains(text, " LIMIT ") {
 			problems = append(problems, detail)
 		}
 	}
@@ -317,6 +363,15 @@ type node struct {
 	Plans   []node  `json:"Plans"`
 }
 
+// String is the plan in short.
+func (n node) String() string {
+	text := fmt.Sprintf("%s(%.0f+%.0f ×%.0f)", n.Type, n.Rows, n.Removed+n.Recheck, n.Loops)
+	for _, p := range n.Plans {
+		text += " " + p.String()
+	}
+	return text
+}
+
 // visited is the rows that the steps at the tables read.
 func (n node) visited() float64 {
 	var sum float64
@@ -329,19 +384,23 @@ func (n node) visited() float64 {
 	return sum
 }
 
-func (p *planner) checkPostgres(t *testing.T) string {
+func (p *planner) checkPostgres(t *testing.T, text string, args []any) string {
 	t.Helper()
-	var text []byte
-	if err := p.handle.QueryRowContext(t.Context(), "EXPLAIN (ANALYZE, FORMAT JSON) "+p.text, p.args...).Scan(&text); err != nil {
+	var plan []byte
+	if err := p.handle.QueryRowContext(t.Context(), "EXPLAIN (ANALYZE, FORMAT JSON) "+text, args...).Scan(&plan); err != nil {
 		t.Fatal(err)
 	}
 	var plans []struct{ Plan node }
-	if err := json.Unmarshal(text, &plans); err != nil {
+	if err := json.Unmarshal(plan, &plans); err != nil {
 		t.Fatal(err)
 	}
 	root := plans[0].Plan
-	if visited, returned := root.visited(), root.Rows*root.Loops; visited > 10*max(returned, 1) {
-		return fmt.Sprintf("%.0f rows visited for %.0f returned: %s", visited, returned, text)
+	answer := root
+	for answer.Type == "Aggregate" { // a count has to read what it counts
+		answer = answer.Plans[0]
+	}
+	if visited, returned := root.visited(), answer.Rows*answer.Loops; visited > 10*max(returned, 1) {
+		return fmt.Sprintf("%.0f rows visited for %.0f returned: %s", visited, returned, root)
 	}
 	return ""
 }

@@ -27,12 +27,12 @@ func ManyTime(i int) time.Time {
 }
 
 // Many fills a migrated, empty database with n invitations, identities, users,
-// redemptions and steps on 20 servers of 100 libraries each, as an installation would
+// redemptions and steps on 5 servers of 100 libraries each, as an installation would
 // have them: most enabled, few unfinished, some expiring. The database makes the rows
 // itself, so that it takes seconds.
 func Many(tb testing.TB, handle *sql.DB, dialect database.Dialect, n int) {
 	tb.Helper()
-	servers := min(n, 20)
+	const servers = 5
 	for _, insert := range []struct {
 		table   string
 		n       int
@@ -40,11 +40,11 @@ func Many(tb testing.TB, handle *sql.DB, dialect database.Dialect, n int) {
 	}{
 		{"media_servers", servers, []string{
 			"id = $id(i)", "name = 'Server ' || i", "server_type = 'jellyfin'", "url = 'http://server' || i",
-			"external_server_id = 'server' || i", "settings = '{}'", "health_since = $time(i)", "enabled = (i % 10 <> 0)",
+			"external_server_id = 'server' || i", "settings = '{}'", "health_since = $time(i)", "enabled = (i % 5 <> 0)",
 			"created_at = $time(i)", "updated_at = $time(i)",
 		}},
 		{"libraries", servers * 100, []string{
-			"id = $id(i)", "server_id = $id(1 + i % 20)", "external_id = 'library' || i", "name = 'Library ' || i",
+			"id = $id(i)", "server_id = $id(1 + i % 5)", "external_id = 'library' || i", "name = 'Library ' || i",
 			"library_type = 'movies'", "created_at = $time(i)", "updated_at = $time(i)",
 		}},
 		{"profiles", 3, []string{
@@ -57,11 +57,11 @@ func Many(tb testing.TB, handle *sql.DB, dialect database.Dialect, n int) {
 			"created_at = $time(i)", "updated_at = $time(i)",
 		}},
 		{"invitation_servers", n, []string{
-			"id = $id(i)", "invitation_id = $id(i)", "server_id = $id(1 + i % 20)", "library_access = 'only'",
+			"id = $id(i)", "invitation_id = $id(i)", "server_id = $id(1 + i % 5)", "library_access = 'only'",
 			`permissions = '{"download":"deny"}'`, `limits = '{"max_sessions":2}'`, "options = '{}'",
 		}},
 		{"invitation_libraries", n, []string{
-			"id = $id(i)", "invitation_server_id = $id(i)", "library_id = $id(1 + i % 2000)",
+			"id = $id(i)", "invitation_server_id = $id(i)", "library_id = $id(1 + i % 500)",
 		}},
 		{"identities", n, []string{
 			"id = $id(i)", "display_name = 'Person ' || i", "enabled = (i % 50 <> 0)", "invitation_id = $id(i)",
@@ -75,7 +75,7 @@ func Many(tb testing.TB, handle *sql.DB, dialect database.Dialect, n int) {
 			"finished_at = CASE WHEN i % 1000 <> 0 THEN $time(i) END", "created_at = $time(i)", "updated_at = $time(i)",
 		}},
 		{"users", n, []string{
-			"id = $id(i)", "identity_id = $id(i)", "server_id = $id(1 + i % 20)", "external_id = 'external' || i",
+			"id = $id(i)", "identity_id = $id(i)", "server_id = $id(1 + i % 5)", "external_id = 'external' || i",
 			"username = 'user' || i", "username_folded = 'user' || i", "enabled = (i % 50 <> 0)",
 			"status = CASE WHEN i % 100 = 0 THEN 'missing' WHEN i % 50 = 1 THEN 'suspended' ELSE 'active' END",
 			"origin = CASE WHEN i % 100 = 7 THEN 'manual' WHEN i % 10 = 0 THEN 'import' ELSE 'redemption' END",
@@ -84,7 +84,7 @@ func Many(tb testing.TB, handle *sql.DB, dialect database.Dialect, n int) {
 			"updated_at = $time(i)",
 		}},
 		{"redemption_steps", n, []string{
-			"id = $id(i)", "redemption_id = $id(i)", "server_id = $id(1 + i % 20)", "server_name = 'Server'",
+			"id = $id(i)", "redemption_id = $id(i)", "server_id = $id(1 + i % 5)", "server_name = 'Server'",
 			"server_type = 'jellyfin'", "state = 'done'", "operation_id = $id(i)", "username = 'user' || i",
 			"username_folded = 'user' || i", "released_at = CASE WHEN i % 1000 <> 0 THEN $time(i) END",
 			"external_id = 'external' || i", "user_id = $id(i)", "library_access = 'all'", "permissions = '{}'", "limits = '{}'",
@@ -92,11 +92,11 @@ func Many(tb testing.TB, handle *sql.DB, dialect database.Dialect, n int) {
 		}},
 		{"links", n, []string{
 			"id = $id(i)", "public_id = 'public' || i", "code = 'CODE' || $pad(i)", "realm = 'plex'", "state = 'consumed'",
-			"expires_at = $time(i)", "ended_at = CASE WHEN i % 1000 <> 0 THEN $time(i) END", "server_id = $id(1 + i % 20)",
+			"expires_at = $time(i)", "ended_at = CASE WHEN i % 1000 <> 0 THEN $time(i) END", "server_id = $id(1 + i % 5)",
 			"invitation_id = $id(i)", "created_at = $time(i)", "updated_at = $time(i)",
 		}},
 		{"sync_runs", n, []string{
-			"id = $id(i)", "server_id = $id(1 + i % 20)", "scope = 'libraries'", "state = 'completed'", "counts = '{}'",
+			"id = $id(i)", "server_id = $id(1 + i % 5)", "scope = 'libraries'", "state = 'completed'", "counts = '{}'",
 			"started_at = $time(i)",
 		}},
 		{"api_keys", 1000, []string{

@@ -214,8 +214,20 @@ func (q *Query[R]) beyond(col, id string) *sql.Predicate {
 		}
 		return same
 	}
+	if !q.field.Nullable {
+		// As a row: both databases then start at the right place of an index on
+		// (column, id), where they would read an OR from its beginning.
+		op := sql.OpGT
+		if q.descending {
+			op = sql.OpLT
+		}
+		return sql.P(func(b *sql.Builder) {
+			b.WriteString("(").IdentComma(col, id).WriteString(")").WriteOp(op)
+			b.WriteString("(").Args(q.after.Value, q.after.ID).WriteString(")")
+		})
+	}
 	p := sql.Or(than(col, q.after.Value), sql.And(sql.EQ(col, q.after.Value), than(id, q.after.ID)))
-	if q.field.Nullable && !q.descending {
+	if !q.descending {
 		return sql.Or(p, sql.IsNull(col))
 	}
 	return p
