@@ -44,28 +44,41 @@ func (c *client) acceptFor(ctx context.Context, as principal, owner account, sh 
 		if !c.wire.pause(ctx, wait) {
 			return false, nil
 		}
-		id, err := c.findInvite(ctx, as, owner, sh)
+		accepted, err := c.tryAccept(ctx, as, owner, sh)
 		switch {
-		case goneOrAbsent(err):
-			return c.acceptV1(ctx, as, owner)
-		case sdk.ReasonOf(err) == sdk.ReasonLinkExpired:
-			return false, nil
-		case err != nil, id == "":
-			continue
-		}
-		_, err = c.wire.send(ctx, request{
-			method: http.MethodPost, at: atClients, path: "/api/v2/shared_servers/{}/accept", args: []string{id}, as: as, repeat: true,
-		})
-		switch {
-		case err == nil, absent(err): // not found: accepted by hand meanwhile
+		case accepted:
 			return true, nil
-		case gone(err):
-			return c.acceptV1(ctx, as, owner)
 		case declined(err):
 			return false, notReady()
+		case gone(err):
+			c.log.WarnContext(ctx, "plex.tv no longer lets an invite be accepted for the invitee, who must do it by hand", "error", err)
+			return false, nil
+		case sdk.ReasonOf(err) == sdk.ReasonLinkExpired:
+			return false, nil
 		}
 	}
 	return false, nil
+}
+
+// tryAccept accepts the share if the invite has reached the invitee.
+func (c *client) tryAccept(ctx context.Context, as principal, owner account, sh share) (bool, error) {
+	id, err := c.findInvite(ctx, as, owner, sh)
+	if goneOrAbsent(err) {
+		return c.tryAcceptV1(ctx, as, owner)
+	}
+	if err != nil || id == "" {
+		return false, err
+	}
+	_, err = c.wire.send(ctx, request{
+		method: http.MethodPost, at: atClients, path: "/api/v2/shared_servers/{}/accept", args: []string{id}, as: as, repeat: true,
+	})
+	if gone(err) {
+		return c.tryAcceptV1(ctx, as, owner)
+	}
+	if absent(err) { // accepted by hand meanwhile
+		return true, nil
+	}
+	return err == nil, err
 }
 
 // findInvite gives the id under which the invitee can accept the share, or "".
@@ -105,20 +118,19 @@ type invitationV1 struct {
 	} `xml:"Server"`
 }
 
-// acceptV1 is the older way. It accepts all that one owner has sent, so it is
+// tryAcceptV1 is the older way. It accepts all that one owner has sent, so it is
 // used only if that is this one server; otherwise the person accepts by hand.
-func (c *client) acceptV1(ctx context.Context, as principal, owner account) (accepted bool, err error) {
+func (c *client) tryAcceptV1(ctx context.Context, as principal, owner account) (bool, error) {
+	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/invites/requests", as: as, always: true})
+	if err != nil {
+		return false, err
+	}
 	var answer struct {
 		XMLName xml.Name       `xml:"MediaContainer"`
 		Invites []invitationV1 `xml:"Invite"`
 	}
-	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/invites/requests", as: as})
-	if err == nil {
-		err = out.xml(&answer)
-	}
-	if err != nil {
-		c.log.WarnContext(ctx, "plex.tv no longer lets an invite be accepted for the invitee, who must do it by hand", "error", err)
-		return false, nil
+	if err := out.xml(&answer); err != nil {
+		return false, err
 	}
 	for _, inv := range answer.Invites {
 		if inv.ID != string(owner.ID) || !bool(inv.Server) || len(inv.Servers) != 1 {
@@ -128,10 +140,7 @@ func (c *client) acceptV1(ctx context.Context, as principal, owner account) (acc
 			method: http.MethodPut, at: atCloud, path: "/api/invites/requests/{}", args: []string{inv.ID},
 			query: url.Values{"friend": {zeroOne(bool(inv.Friend))}, "home": {"0"}, "server": {"1"}}, as: as, repeat: true,
 		})
-		if declined(err) {
-			return false, notReady()
-		}
-		accepted = accepted || err == nil
+		return err == nil, err
 	}
-	return accepted, nil
+	return false, nil
 }

@@ -1,6 +1,7 @@
 package plex
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -193,8 +194,15 @@ func TestCreateAcceptsThisServerAlone(t *testing.T) {
 	if state(r) != plextest.SharePending {
 		t.Error("the other server's invite was accepted too")
 	}
+	// Also while the other one shows already and this one does not yet.
+	r = newRig(t, func(s *plextest.Switches) { s.InviteDelay = 5 * time.Second })
+	other(r)
+	r.fake.Advance(time.Minute)
+	if u := r.mustCreate(r.alice, "Movies"); u.Status != sdk.StatusActive || state(r) != plextest.SharePending {
+		t.Errorf("status %s, the other server's invite is %s", u.Status, state(r))
+	}
 	// The older call accepts everything, so it is not used then.
-	r = newRig(t, func(s *plextest.Switches) { s.V1RequestsGone = false })
+	r = newRig(t, func(s *plextest.Switches) { s.V1RequestsGone, s.InviteDelay = false, 0 })
 	r.fake.AddFault(plextest.Fault{Kind: plextest.FaultGone, Path: "/api/v2/shared_servers/invites/**"})
 	other(r)
 	if u := r.mustCreate(r.alice, "Movies"); u.Status != sdk.StatusPending || state(r) != plextest.SharePending {
@@ -208,7 +216,7 @@ func TestCreateAcceptFallbacks(t *testing.T) {
 		{Kind: plextest.FaultGone, Path: "/api/v2/shared_servers/*/accept"},
 	}
 	for _, fault := range gone {
-		r := newRig(t, func(s *plextest.Switches) { s.V1RequestsGone, s.InviteDelay = false, 0 })
+		r := newRig(t, func(s *plextest.Switches) { s.V1RequestsGone = false })
 		r.fake.AddFault(fault)
 		if u := r.mustCreate(r.alice, "Movies"); u.Status != sdk.StatusActive {
 			t.Errorf("%s: status %s, want active by the older call", fault.Path, u.Status)
@@ -377,20 +385,27 @@ func TestCreateOverLeftover(t *testing.T) {
 // withdrawn cancels an invite as the owner does from Plex's own pages.
 func (r *rig) withdrawn(sh plextest.Share) {
 	r.t.Helper()
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodDelete, r.fake.CloudURL()+"/api/invites/requested/"+str(sh.InvitedID)+"?friend=1&home=0&server=1", nil)
+	r.asOwner(http.MethodDelete, "/api/invites/requested/"+str(sh.InvitedID)+"?friend=1&home=0&server=1", "")
+}
+
+// asOwner makes a call that the owner's other programs make.
+func (r *rig) asOwner(method, path, body string) {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.t.Context(), method, r.fake.CloudURL()+path, strings.NewReader(body))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	req.Header.Set("X-Plex-Token", r.token)
 	req.Header.Set("X-Plex-Client-Identifier", "owner-device")
+	req.Header.Set("Content-Type", "application/json")
 	transport := &http.Transport{DisableKeepAlives: true}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		r.t.Fatalf("withdrawing answered %d", resp.StatusCode)
+	if resp.StatusCode > 299 {
+		r.t.Fatalf("%s %s answered %d", method, path, resp.StatusCode)
 	}
 }
 
@@ -481,4 +496,66 @@ func TestCreateOnTwoServers(t *testing.T) {
 	if _, open := r.fake.Access(r.second.ID(), r.alice.ID); !open {
 		t.Error("the other server's share is gone")
 	}
+}
+
+// Only the older list of shares is left: what it tells is read back and compared.
+func TestCreateWithOlderLists(t *testing.T) {
+	olderLists := func(r *rig) {
+		r.fake.AddFault(plextest.Fault{Kind: plextest.FaultGone, Path: "/api/v2/shared_servers/owned/*"})
+	}
+	download := map[string]sdk.Tri{sdk.PermissionDownload: sdk.Allow}
+	r := newRig(t)
+	olderLists(r)
+	out, err := r.create(r.alice, sdk.Grant{Libraries: r.only("Movies", "Music"), Permissions: download})
+	if err != nil || out.User.Status != sdk.StatusActive || out.User.Permissions[sdk.PermissionDownload] != sdk.Allow {
+		t.Errorf("%+v, %v", out.User, err)
+	}
+	r.wantAccess(r.alice, "Movies", "Music")
+	_, err = r.create(r.alice, sdk.Grant{Libraries: r.only("Movies")})
+	r.want(err, sdk.ReasonAlreadyMember)
+
+	r = newRig(t)
+	olderLists(r)
+	linked := r.link(r.alice)
+	r.on(http.MethodPost, "/api/v2/shared_servers", func() {
+		r.fake.Edit(r.owner.ID, func(a *plextest.Account) { a.PlexPass = false })
+	})
+	_, err = r.createLinked(linked, sdk.Grant{Libraries: r.only("Movies"), Permissions: download})
+	r.want(err, sdk.ReasonAccessNotApplied, "downloads differ")
+	if n := len(r.fake.LiveShares()); n != 0 {
+		t.Errorf("%d shares are left", n)
+	}
+}
+
+// A plex.tv that hangs for good: the call ends in its time, and says that nobody
+// knows.
+func TestCreateEndsInTime(t *testing.T) {
+	r := newRig(t)
+	linked := r.link(r.alice)
+	r.fake.AddFault(plextest.Fault{Kind: plextest.FaultHangResponse, Method: http.MethodPost, Path: "/api/v2/shared_servers"})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := r.c.CreateUser(ctx, sdk.CreateUserRequest{Link: &linked, Grant: sdk.Grant{Libraries: r.only("Movies")}})
+	r.want(err, sdk.ReasonAmbiguous)
+}
+
+// Somebody widens the share while it is being made: it is taken back.
+func TestCreateWidenedMeanwhile(t *testing.T) {
+	r := newRig(t)
+	linked := r.link(r.alice)
+	accepted := false
+	r.before = func(req *http.Request) {
+		switch {
+		case strings.HasSuffix(req.URL.Path, "/accept"):
+			accepted = true
+		case accepted:
+			accepted = false
+			sh, _ := r.fake.ShareOf(r.server.ID(), r.alice.ID)
+			r.asOwner(http.MethodPut, "/api/servers/"+r.server.ID()+"/shared_servers/"+str(sh.ID),
+				`{"shared_server":{"library_section_ids":[`+r.section("Movies")+`,`+r.section("Music")+`]}}`)
+		}
+	}
+	_, err := r.createLinked(linked, sdk.Grant{Libraries: r.only("Movies")})
+	r.want(err, sdk.ReasonAccessNotApplied, "the libraries differ")
+	r.wantAccess(r.alice)
 }

@@ -237,7 +237,7 @@ func reachWords(at origin, err error) string {
 		}
 		return "its certificate is not valid"
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, http.ErrSchemeMismatch) {
 		return "it does not speak https at this address"
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {

@@ -1,10 +1,9 @@
 package plex
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -78,7 +77,7 @@ func TestSkipVerifyIsForTheServerAlone(t *testing.T) {
 	cloud := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		t.Error("the token went to a cloud whose certificate nobody trusts")
 	}))
-	cloud.Config.ErrorLog = log.New(io.Discard, "", 0)
+	cloud.Config.ErrorLog = quiet()
 	cloud.StartTLS()
 	defer cloud.Close()
 	pms := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -470,5 +469,39 @@ func TestSchemaTakesItsDefaults(t *testing.T) {
 	}
 	if _, err := json.Marshal(s); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestLibraryType(t *testing.T) {
+	for in, want := range map[[2]string]sdk.LibraryType{
+		{"movie", "tv.plex.agents.movie"}:    sdk.LibraryMovies,
+		{"movie", "com.plexapp.agents.none"}: sdk.LibraryHomeVideos,
+		{"movie", "tv.plex.agents.none"}:     sdk.LibraryHomeVideos,
+		{"show", ""}:                         sdk.LibraryShows,
+		{"artist", ""}:                       sdk.LibraryMusic,
+		{"photo", ""}:                        sdk.LibraryPhotos,
+		{"hologram", ""}:                     sdk.LibraryOther,
+	} {
+		if got := libraryType(in[0], in[1]); got != want {
+			t.Errorf("%v is %s, want %s", in, got, want)
+		}
+	}
+}
+
+// Waiting ends with the call.
+func TestSleep(t *testing.T) {
+	if err := sleep(t.Context(), time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := sleep(ctx, time.Hour); err == nil {
+		t.Error("slept on")
+	}
+	w := &wire{sleep: sleep}
+	short, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if w.pause(short, time.Minute) || !w.pause(short, 0) {
+		t.Error("a pause that is longer than the call")
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -307,5 +309,8 @@ func (r *rig) list() ([]sdk.User, error) {
 	})
 	return users, r.saw(err)
 }
+
+// quiet is a log for servers whose complaints are expected.
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func noWait(ctx context.Context, _ time.Duration) error { return ctx.Err() }

@@ -88,16 +88,8 @@ func TestResumePending(t *testing.T) {
 	if _, err := r.suspend(u.ID); err != nil {
 		t.Fatal(err)
 	}
-	req, _ := http.NewRequestWithContext(t.Context(), http.MethodDelete, r.fake.CloudURL()+"/api/v2/sharings/"+u.ID, nil)
-	req.Header.Set("X-Plex-Token", r.token)
-	req.Header.Set("X-Plex-Client-Identifier", "owner-device")
-	transport := &http.Transport{DisableKeepAlives: true}
-	resp, err := transport.RoundTrip(req)
-	if err != nil || resp.StatusCode != http.StatusNoContent {
-		t.Fatal(resp, err)
-	}
-	resp.Body.Close()
-	_, err = r.suspend(u.ID)
+	r.asOwner(http.MethodDelete, "/api/v2/sharings/"+u.ID, "")
+	_, err := r.suspend(u.ID)
 	r.want(err, sdk.ReasonNotFound)
 	after, err := r.resume(u)
 	if err != nil || after.Status != sdk.StatusPending || after.Libraries.Mode != sdk.LibraryOnly {

@@ -2,6 +2,7 @@ package plex
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -263,5 +264,20 @@ func TestShortLibraries(t *testing.T) {
 	u, err := r.get(str(r.alice.ID))
 	if err != nil || u.Libraries == nil || len(u.Libraries.IDs) != 2 {
 		t.Errorf("%+v, %v", u.Libraries, err)
+	}
+}
+
+// Somebody accepts between two lists that are read one after the other: nobody
+// is missing from both, whichever lists there are.
+func TestListUsersWhileSomebodyAccepts(t *testing.T) {
+	for _, path := range []string{"/owned/pending", "/owned/accepted", "/shared_servers"} {
+		r := newRig(t)
+		r.fake.AddFault(plextest.Fault{Kind: plextest.FaultGone, Path: "/api/servers/*/shared_servers"})
+		sh := r.fake.MustAddShare(plextest.ShareSpec{Server: r.server.ID(), Invited: "alice", AllLibraries: true})
+		r.on(http.MethodGet, path, func() { r.fake.Accept(sh.ID) })
+		users, err := r.list()
+		if err != nil || len(users) != 2 {
+			t.Errorf("accepted before %s: %+v, %v", path, users, err)
+		}
 	}
 }
