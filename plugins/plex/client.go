@@ -12,10 +12,12 @@ import (
 )
 
 // client is one Plex Media Server and its owner's account at plex.tv. It holds
-// no state between calls: Plex is asked each time.
+// no state between calls: Plex is asked each time. Calls that change what a person
+// has take turns, across all servers.
 type client struct {
 	wire   *wire
 	ref    sdk.ServerRef
+	turns  *turns
 	owner  principal
 	appURL string
 	log    *slog.Logger

@@ -29,7 +29,7 @@ func TestConformance(t *testing.T) {
 	sdktest.Run(t, sdktest.Config{
 		New: func() sdk.Plugin {
 			// In this process nobody waits for plex.tv longer than it takes.
-			return plugin{sleep: func(ctx context.Context, d time.Duration) error { return sleep(ctx, d/50) }}
+			return plugin{turns: newTurns(), sleep: func(ctx context.Context, d time.Duration) error { return sleep(ctx, d/50) }}
 		},
 		Program: program,
 		Fixture: sdktest.Fixture{Start: fixtures()},

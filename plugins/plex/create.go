@@ -36,6 +36,11 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 	if err != nil {
 		return sdk.CreateUserResponse{}, err
 	}
+	over, err := c.turns.take(ctx, req.Link.ID)
+	if err != nil {
+		return sdk.CreateUserResponse{}, err
+	}
+	defer over()
 	r, who, err := c.admit(ctx, guest, req.Link.ID, asked)
 	if err != nil {
 		return sdk.CreateUserResponse{}, err

@@ -15,6 +15,11 @@ func (c *client) SetPermissions(ctx context.Context, req sdk.SetPermissionsReque
 	if err != nil {
 		return sdk.SetPermissionsResponse{}, err
 	}
+	over, err := c.turns.take(ctx, req.ID)
+	if err != nil {
+		return sdk.SetPermissionsResponse{}, err
+	}
+	defer over()
 	r, err := c.about(ctx)
 	if err != nil {
 		return sdk.SetPermissionsResponse{}, err

@@ -32,13 +32,15 @@ const (
 	kindManaged = "managed"
 )
 
-// plugin has no state. Its sleep is the waiting between two looks at plex.tv.
+// plugin serves every Plex server of the host.
 type plugin struct {
+	turns *turns
+	// sleep is the waiting between two looks at plex.tv.
 	sleep func(context.Context, time.Duration) error
 }
 
 // New gives the Plex plugin.
-func New() sdk.Plugin { return plugin{sleep: sleep} }
+func New() sdk.Plugin { return plugin{turns: newTurns(), sleep: sleep} }
 
 // Describe says what a Plex server can do at most.
 func (plugin) Describe() sdk.Description {
@@ -140,7 +142,7 @@ func (p plugin) Open(_ context.Context, req sdk.OpenRequest) (sdk.MediaClient, e
 		sleep:      p.sleep,
 	}
 	c := &client{
-		wire: w, ref: req.Server, log: req.Logger, now: time.Now,
+		wire: w, ref: req.Server, turns: p.turns, log: req.Logger, now: time.Now,
 		appURL: endpoint("app_url", defaultAppURL),
 		owner:  principal{token: token, clientID: clientID(installation, "server")},
 	}

@@ -16,6 +16,11 @@ import (
 // owner's Home is refused: without a share, Plex may show such a member
 // everything.
 func (c *client) DeleteUser(ctx context.Context, req sdk.DeleteUserRequest) (sdk.DeleteUserResponse, error) {
+	over, err := c.turns.take(ctx, req.ID)
+	if err != nil {
+		return sdk.DeleteUserResponse{}, err
+	}
+	defer over()
 	r, err := c.about(ctx)
 	if err != nil {
 		return sdk.DeleteUserResponse{}, err

@@ -17,6 +17,11 @@ func (c *client) SetLibraryAccess(ctx context.Context, req sdk.SetLibraryAccessR
 	if err != nil {
 		return sdk.SetLibraryAccessResponse{}, err
 	}
+	over, err := c.turns.take(ctx, req.ID)
+	if err != nil {
+		return sdk.SetLibraryAccessResponse{}, err
+	}
+	defer over()
 	r, err := c.about(ctx)
 	if err != nil {
 		return sdk.SetLibraryAccessResponse{}, err

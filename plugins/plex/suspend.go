@@ -12,6 +12,11 @@ import (
 // sharing again is accepted at once. An invite that waits is withdrawn. The host
 // keeps the grant and the state that GetUser gave.
 func (c *client) Suspend(ctx context.Context, req sdk.SuspendRequest) (sdk.SuspendResponse, error) {
+	over, err := c.turns.take(ctx, req.ID)
+	if err != nil {
+		return sdk.SuspendResponse{}, err
+	}
+	defer over()
 	r, err := c.about(ctx)
 	if err != nil {
 		return sdk.SuspendResponse{}, err
@@ -67,6 +72,11 @@ func (c *client) Resume(ctx context.Context, req sdk.ResumeRequest) (sdk.ResumeR
 	if len(req.PluginState) > 0 && (json.Unmarshal(req.PluginState, &state) != nil || state.Version != stateVersion) {
 		return sdk.ResumeResponse{}, invalid("plugin_state", sdk.ProblemInvalid, "the state that was kept when the person was suspended cannot be read")
 	}
+	over, err := c.turns.take(ctx, req.ID)
+	if err != nil {
+		return sdk.ResumeResponse{}, err
+	}
+	defer over()
 	r, err := c.about(ctx)
 	if err != nil {
 		return sdk.ResumeResponse{}, err
