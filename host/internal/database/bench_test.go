@@ -58,7 +58,7 @@ func newBench(b *testing.B, dialect database.Dialect) *bench {
 
 // against measures ours in five rounds that alternate with five of the floor, and
 // reports the median of the ratios with its spread. It fails where the median is above
-// the most that is allowed, given enough operations to judge.
+// the most that is allowed, given enough operations (-benchtime) to judge.
 func against(b *testing.B, most float64, callers int, ours, floor func(context.Context) error) {
 	b.Helper()
 	const rounds = 5
@@ -94,7 +94,7 @@ func against(b *testing.B, most float64, callers int, ours, floor func(context.C
 	b.ReportMetric(ratios[rounds/2], "ratio")
 	b.ReportMetric(ratios[0], "ratio-min")
 	b.ReportMetric(ratios[rounds-1], "ratio-max")
-	if each >= 100 && ratios[rounds/2] > most {
+	if each >= 500 && ratios[rounds/2] > most {
 		b.Errorf("%.2f times the floor (%.2f to %.2f), at most %.1f is allowed", ratios[rounds/2], ratios[0], ratios[rounds-1], most)
 	}
 }
@@ -235,7 +235,7 @@ func (x *bench) list(b *testing.B) {
 
 // reserve takes uses of one invitation, all of them from the same row.
 func (x *bench) reserve(b *testing.B, callers int) {
-	id := hosttest.ManyID(hosttest.ManyRows - 1) // enabled, and does not expire
+	id := hosttest.ManyID(hosttest.ManyRows - 3) // enabled, on a server that is, and does not expire
 	x.d.Ent.Invitation.UpdateOneID(id).ClearMaxUses().ExecX(b.Context())
 	now := database.Now()
 	update := func(c *db.InvitationClient) *db.InvitationUpdate {
@@ -263,7 +263,7 @@ func (x *bench) reserve(b *testing.B, callers int) {
 			return err
 		}
 		defer func() { _ = tx.Rollback() }()
-		res, err := tx.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+		res, err := tx.StmtContext(ctx, stmt).ExecContext(ctx, args...) //nolint:sqlclosecheck // it ends with the transaction
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, text)
 		}

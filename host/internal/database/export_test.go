@@ -34,3 +34,14 @@ func FloorPools(raw string) (write, read *sql.DB, err error) {
 	read, err = openSQLite(at.path, sqliteReader, sqliteReaders)
 	return write, read, err
 }
+
+// MaxStatements is the bound of the statement cache.
+const MaxStatements = maxStatements
+
+// CachedStatements is how many statements are prepared for reading.
+func CachedStatements(d *DB) int {
+	c := d.driver.read.statements
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.used.Len()
+}

@@ -1,0 +1,161 @@
+package database_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zondarr/zondarr/ent/db"
+	"github.com/zondarr/zondarr/host/internal/database"
+	"github.com/zondarr/zondarr/host/internal/hosttest"
+)
+
+// show is a setting of the connection.
+func show(t *testing.T, d *database.DB, setting string) (value string) {
+	t.Helper()
+	rows, err := d.Ent.QueryContext(t.Context(), "SHOW "+setting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+func TestPostgresIsSetUp(t *testing.T) {
+	at := hosttest.URL(t, database.Postgres)
+	t.Run("Defaults", func(t *testing.T) {
+		d := open(t, database.Options{URL: at})
+		defer closed(t, d)
+		for setting, want := range map[string]string{
+			"statement_timeout": "30s", "idle_in_transaction_session_timeout": "1min", "timezone": "UTC", "application_name": "zondarr",
+		} {
+			if got := show(t, d, setting); got != want {
+				t.Errorf("%s is %s, want %s", setting, got, want)
+			}
+		}
+	})
+	t.Run("OperatorsChoice", func(t *testing.T) {
+		d := open(t, database.Options{URL: at + "&statement_timeout=200&application_name=mine"})
+		defer closed(t, d)
+		if got := show(t, d, "application_name"); got != "mine" {
+			t.Errorf("application_name is %s", got)
+		}
+		_, err := d.Ent.ExecContext(t.Context(), "SELECT pg_sleep(10)")
+		isOnly(t, database.Wrap("sleep", "test", err), database.ErrUnavailable)
+	})
+	t.Run("PoolLimit", func(t *testing.T) {
+		d := open(t, database.Options{URL: at + "&max_conns=2"})
+		defer closed(t, d)
+		// Two transactions hold both connections; a third caller waits, and does not fail.
+		held, release := make(chan struct{}), make(chan struct{})
+		var group sync.WaitGroup
+		for range 2 {
+			group.Go(func() {
+				_, err := database.WithTx(t.Context(), d, func(ctx context.Context, tx *db.Tx) (int, error) {
+					n, err := tx.Instance.Query().Count(ctx)
+					held <- struct{}{}
+					<-release
+					return n, err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		<-held
+		<-held
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if err := d.Ping(ctx); !errors.Is(err, database.ErrUnavailable) {
+			t.Errorf("a third connection was made: %v", err)
+		}
+		cancel()
+		close(release)
+		group.Wait()
+		if err := d.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("WithoutStatementCache", func(t *testing.T) {
+		d := open(t, database.Options{URL: at + "&statement_cache=off"})
+		defer closed(t, d)
+		hosttest.Fill(t, d, 2)
+		if _, err := database.WithTx(t.Context(), d, func(ctx context.Context, tx *db.Tx) (int, error) { return tx.User.Query().Count(ctx) }); err != nil {
+			t.Error(err)
+		}
+		rows, err := d.Ent.QueryContext(t.Context(), "SELECT count(*) FROM pg_prepared_statements")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var n int
+			if err := rows.Scan(&n); err != nil || n > 1 { // the question itself
+				t.Errorf("%d statements are prepared, %v", n, err)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if got := show(t, d, "statement_timeout"); got != "0" {
+			t.Errorf("a pooler would refuse statement_timeout (%s)", got)
+		}
+	})
+	t.Run("TLSIsAskedFor", func(t *testing.T) {
+		// The private server has a socket only, where TLS does not apply: this is about TCP.
+		_, err := database.Open(t.Context(), database.Options{URL: "postgres://u:p@127.0.0.1:1/db"})
+		if !errors.Is(err, database.ErrUnavailable) {
+			t.Errorf("open: %v", err)
+		}
+		dsn, err := database.PostgresDSN("postgres://u:p@db.example.org/db")
+		if err != nil || !strings.Contains(dsn, "sslmode=require") {
+			t.Errorf("%s, %v", dsn, err)
+		}
+	})
+}
+
+// More texts than the cache holds, from many callers, with rows being read while their
+// statement is dropped: every answer is right, and the cache stays within its bound.
+func TestStatementCache(t *testing.T) {
+	hosttest.EachDB(t, func(t *testing.T, d *database.DB) {
+		var group sync.WaitGroup
+		for caller := range 8 {
+			group.Go(func() {
+				for i := range 300 {
+					want := (caller%4)*300 + i // each text from two callers
+					rows, err := d.Ent.QueryContext(t.Context(), fmt.Sprintf("SELECT %d AS a UNION ALL SELECT %d ORDER BY 1", want, want+1))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					var got []int
+					for rows.Next() {
+						var n int
+						if err := rows.Scan(&n); err != nil {
+							t.Error(err)
+						}
+						got = append(got, n)
+					}
+					if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(got) != 2 || got[0] != want || got[1] != want+1 {
+						t.Errorf("%d: %v, %v", want, got, err)
+					}
+				}
+			})
+		}
+		group.Wait()
+		if n := database.CachedStatements(d); n > database.MaxStatements || n < database.MaxStatements/2 {
+			t.Errorf("%d statements are cached, of at most %d", n, database.MaxStatements)
+		}
+	})
+}
