@@ -29,9 +29,7 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 	if err != nil {
 		return sdk.CreateUserResponse{}, err
 	}
-	if asked = asked.orDefaults(); asked.liveTV == sdk.Allow {
-		return sdk.CreateUserResponse{}, needsHome()
-	}
+	asked = asked.orDefaults()
 	guest, err := c.guestOf(req)
 	if err != nil {
 		return sdk.CreateUserResponse{}, err
@@ -44,6 +42,9 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 	r, who, err := c.admit(ctx, guest, req.Link.ID, asked)
 	if err != nil {
 		return sdk.CreateUserResponse{}, err
+	}
+	if _, home := r.member(who.id); asked.liveTV == sdk.Allow && !home {
+		return sdk.CreateUserResponse{}, needsHome()
 	}
 	if err := c.exist(ctx, r, libraries); err != nil {
 		return sdk.CreateUserResponse{}, err
@@ -119,9 +120,9 @@ func (c *client) admit(ctx context.Context, guest principal, id string, asked wi
 	return r, invitee{id: id}, r.free(person)
 }
 
-// free refuses an account that has something already: a share, accepted or
-// pending, by id or by an address that was invited before it had an account, or
-// a place in the owner's Home.
+// free refuses an account that has a share already, accepted or pending, as a
+// friend or in the owner's Home, by id or by an address that was invited before
+// it had an account.
 func (r roster) free(person account) error {
 	if sh, ok := r.share(string(person.ID)); ok {
 		if sh.Accepted {
@@ -133,9 +134,6 @@ func (r roster) free(person account) error {
 		return sh.Who.id == "" && (strings.EqualFold(sh.Who.email, person.Email) || strings.EqualFold(sh.Who.email, person.Username))
 	}); ok {
 		return alreadyMember("this Plex server was offered to the account's e-mail address already; the invitation waits to be accepted in Plex")
-	}
-	if _, ok := r.member(string(person.ID)); ok {
-		return alreadyMember("the account is in the Plex Home of the server's owner, who decides there what it sees")
 	}
 	return nil
 }

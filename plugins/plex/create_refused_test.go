@@ -27,7 +27,6 @@ func TestCreateRefusedBeforeAnyCall(t *testing.T) {
 		"UnknownMode":     {sdk.Grant{Libraries: sdk.LibraryAccess{Mode: "most"}}, &linked, sdk.ReasonInvalid},
 		"AllWithIDs":      {sdk.Grant{Libraries: sdk.LibraryAccess{Mode: sdk.LibraryAll, IDs: movies.IDs}}, &linked, sdk.ReasonInvalid},
 		"IDWithWords":     {sdk.Grant{Libraries: sdk.LibraryAccess{Mode: sdk.LibraryOnly, IDs: []string{"1; drop"}}}, &linked, sdk.ReasonLibraryNotFound},
-		"LiveTV":          {allow(sdk.PermissionLiveTV), &linked, sdk.ReasonUnsupported},
 		"UnknownPerm":     {allow("plex.fly"), &linked, sdk.ReasonUnsupported},
 		"Limit":           {sdk.Grant{Libraries: movies, Limits: map[string]int64{"max_sessions": 2}}, &linked, sdk.ReasonUnsupported},
 		"Option":          {sdk.Grant{Libraries: movies, Options: map[string]any{"x": 1}}, &linked, sdk.ReasonUnsupported},
@@ -94,8 +93,10 @@ func TestCreateRefused(t *testing.T) {
 			},
 		},
 		{
-			name: "HomeWithoutShare", reason: sdk.ReasonAlreadyMember, says: "Plex Home",
-			set: func(r *rig) { r.fake.AddHome(r.owner.ID, r.alice.ID) },
+			name: "LiveTVOutsideHome", reason: sdk.ReasonUnsupported, says: "Plex Home only",
+			grant: func(r *rig) sdk.Grant {
+				return sdk.Grant{Libraries: r.only("Movies"), Permissions: map[string]sdk.Tri{sdk.PermissionLiveTV: sdk.Allow}}
+			},
 		},
 		{
 			name: "EmailNotVerified", reason: sdk.ReasonAccountNotReady, says: "Verify the e-mail address at plex.tv",

@@ -559,3 +559,18 @@ func TestCreateWidenedMeanwhile(t *testing.T) {
 	r.want(err, sdk.ReasonAccessNotApplied, "the libraries differ")
 	r.wantAccess(r.alice)
 }
+
+// A Home member has no share of this server by that alone: it is made like any
+// other, accepted at once, and may hold live TV.
+func TestCreateForHomeMember(t *testing.T) {
+	r := newRig(t)
+	r.fake.AddHome(r.owner.ID, r.alice.ID)
+	out, err := r.create(r.alice, sdk.Grant{Libraries: r.only("Movies"), Permissions: map[string]sdk.Tri{sdk.PermissionLiveTV: sdk.Allow}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u := out.User; u.Kind != kindHome || u.Status != sdk.StatusActive || u.Permissions[sdk.PermissionLiveTV] != sdk.Allow {
+		t.Errorf("user %+v", u)
+	}
+	r.wantAccess(r.alice, "Movies")
+}

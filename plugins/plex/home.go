@@ -105,11 +105,12 @@ func (m member) kind() string {
 	return kindHome
 }
 
-// user is a member with whom this server is not shared. What such a member sees
-// is up to Plex (it may be everything), so no libraries are told.
+// user is a member with whom this server is not shared: as good as suspended, and
+// resumed by sharing. Some Plex apps have shown such a member every library, so
+// no libraries are told.
 func (m member) user() sdk.User {
 	return sdk.User{
 		ID: string(m.ID), Username: cmp.Or(m.Username, m.Email, m.title()), DisplayName: m.title(), Email: m.Email,
-		Kind: m.kind(), Status: sdk.StatusActive,
+		Kind: m.kind(), Status: sdk.StatusSuspended,
 	}
 }

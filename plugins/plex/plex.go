@@ -59,7 +59,7 @@ func (plugin) Describe() sdk.Description {
 			},
 			{
 				Name: sdk.PermissionLiveTV, Label: "Live TV", Default: sdk.Deny,
-				Help: "Plex offers Live TV to Home members only, so an invitation cannot give it.",
+				Help: "Plex offers Live TV to Home members only.",
 			},
 		},
 		UserKinds: []sdk.UserKindInfo{
@@ -75,7 +75,7 @@ func (plugin) Describe() sdk.Description {
 		AccountRules:   accountRules(),
 		Traits: sdk.Traits{
 			SuspendEmulated:   true,
-			SuspendNote:       "Plex cannot disable a person: the share is removed and made again later. If the two accounts are no longer connected by then, the person must accept again.",
+			SuspendNote:       "Plex cannot disable a person: the share is removed and made again later. If the two accounts are no longer connected by then, the person must accept again. Some Plex apps have shown a Home member without any share every library; such a member is better removed from the Home.",
 			LibraryModes:      libraryModes(),
 			AllIncludesFuture: true,
 			LibraryNote:       "A library that was taken away may stay visible in an open app for some minutes.",

@@ -12,9 +12,8 @@ import (
 )
 
 // DeleteUser removes the share of this server, pending or accepted. The
-// friendship, and what the owner's other servers share, stay. A member of the
-// owner's Home is refused: without a share, Plex may show such a member
-// everything.
+// friendship, the membership of the owner's Home, and what the owner's other
+// servers share, stay.
 func (c *client) DeleteUser(ctx context.Context, req sdk.DeleteUserRequest) (sdk.DeleteUserResponse, error) {
 	over, err := c.turns.take(ctx, req.ID)
 	if err != nil {
@@ -40,15 +39,10 @@ func (r roster) removable(id string) (share, error) {
 	if r.isOwner(id) {
 		return share{}, ownerProtected()
 	}
-	sh, shared := r.share(id)
-	if _, ok := r.member(id); ok || sh.Home {
-		return share{}, sdk.Errorf(sdk.ReasonUnsupported,
-			"this person is in the Plex Home of the server's owner; without a share Plex may show a Home member every library. Remove the person from the Home in Plex instead")
+	if sh, shared := r.share(id); shared {
+		return sh, nil
 	}
-	if !shared {
-		return share{}, noUser()
-	}
-	return sh, nil
+	return share{}, noUser()
 }
 
 // takeBack removes every share of this server with a person and makes sure that
@@ -130,7 +124,6 @@ func (c *client) withdraw(ctx context.Context, sh share, cause error) error {
 		Invites []struct {
 			ID     string `xml:"id,attr"`
 			Friend flag   `xml:"friend,attr"`
-			Home   flag   `xml:"home,attr"`
 			Server flag   `xml:"server,attr"`
 		} `xml:"Invite"`
 	}
@@ -143,7 +136,8 @@ func (c *client) withdraw(ctx context.Context, sh share, cause error) error {
 		}
 		_, err := c.wire.send(ctx, request{
 			method: http.MethodDelete, at: atCloud, path: "/api/invites/requested/{}", args: []string{inv.ID}, as: c.owner, repeat: true,
-			query: url.Values{"friend": {zeroOne(bool(inv.Friend))}, "home": {zeroOne(bool(inv.Home))}, "server": {"1"}},
+			// An invite to the Home that was sent along stays.
+			query: url.Values{"friend": {zeroOne(bool(inv.Friend))}, "home": {"0"}, "server": {"1"}},
 		})
 		if absent(err) {
 			return nil

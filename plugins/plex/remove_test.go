@@ -2,6 +2,7 @@ package plex
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,24 +63,55 @@ func TestDeletePending(t *testing.T) {
 	}
 }
 
-// The owner, and members of the owner's Home, whom Plex may show everything when
-// they have no share.
-func TestDeleteRefused(t *testing.T) {
+// A Home member loses the share and stays in the Home; a managed user is not
+// deleted with it.
+func TestDeleteHomeMember(t *testing.T) {
 	r := crowded(t)
 	users, err := r.list()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]sdk.Reason{
-		"owner": sdk.ReasonProtected, "carol": sdk.ReasonUnsupported, "dave": sdk.ReasonUnsupported, "Kid": sdk.ReasonUnsupported,
-	} {
-		id := byName(users)[name].ID
-		_, err := r.delete(id)
-		r.want(err, want)
-		_, err = r.c.Suspend(t.Context(), sdk.SuspendRequest{ID: id})
-		r.want(err, want)
+	members := r.fake.HomeMembers(r.owner.ID)
+	for _, name := range []string{"carol", "Kid"} {
+		u := byName(users)[name]
+		before, err := r.get(u.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := r.suspend(u.ID); err != nil || s.Status != sdk.StatusSuspended {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+		if s, err := r.get(u.ID); err != nil || s.Status != sdk.StatusSuspended || s.Kind != u.Kind {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+		if s, err := r.suspend(u.ID); err != nil || s.Status != sdk.StatusSuspended {
+			t.Errorf("%s again: %+v, %v", name, s, err)
+		}
+		if s, err := r.resume(before); err != nil || s.Status != sdk.StatusActive || s.Permissions[sdk.PermissionLiveTV] != before.Permissions[sdk.PermissionLiveTV] {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+		if gone, err := r.delete(u.ID); err != nil || gone {
+			t.Errorf("%s: already gone %t, %v", name, gone, err)
+		}
+		_, err = r.c.FindUser(t.Context(), sdk.FindUserRequest{AccountID: u.ID})
+		r.want(err, sdk.ReasonNotFound)
+		if gone, err := r.delete(u.ID); err != nil || !gone {
+			t.Errorf("%s again: already gone %t, %v", name, gone, err)
+		}
 	}
+	if got := r.fake.HomeMembers(r.owner.ID); !slices.Equal(got, members) {
+		t.Errorf("the Home has %v, had %v", got, members)
+	}
+}
+
+// The owner is never touched.
+func TestOwnerIsProtected(t *testing.T) {
+	r := crowded(t)
 	owner := str(r.owner.ID)
+	_, err := r.delete(owner)
+	r.want(err, sdk.ReasonProtected)
+	_, err = r.suspend(owner)
+	r.want(err, sdk.ReasonProtected)
 	_, err = r.c.Resume(t.Context(), sdk.ResumeRequest{ID: owner, Grant: sdk.Grant{Libraries: r.only("Movies")}})
 	r.want(err, sdk.ReasonProtected)
 	_, err = r.c.SetLibraryAccess(t.Context(), sdk.SetLibraryAccessRequest{ID: owner, Access: r.only("Movies")})

@@ -23,6 +23,9 @@ func (c *client) Suspend(ctx context.Context, req sdk.SuspendRequest) (sdk.Suspe
 	}
 	sh, err := r.removable(req.ID)
 	if sdk.ReasonOf(err) == sdk.ReasonNotFound {
+		if m, ok := r.member(req.ID); ok {
+			return sdk.SuspendResponse{User: m.user()}, nil
+		}
 		return c.suspendedBefore(ctx, req.ID)
 	}
 	if err != nil {

@@ -16,8 +16,13 @@ func (c *client) GetUser(ctx context.Context, req sdk.GetUserRequest) (sdk.GetUs
 		return sdk.GetUserResponse{}, err
 	}
 	u, err := c.lookUp(ctx, r, req.ID)
+	if m, ok := r.member(req.ID); ok && sdk.ReasonOf(err) == sdk.ReasonNotFound {
+		return sdk.GetUserResponse{User: m.user()}, nil
+	}
 	return sdk.GetUserResponse{User: u}, err
 }
+
+// lookUp gives the owner, or somebody the server is shared with.
 
 func (c *client) lookUp(ctx context.Context, r roster, id string) (sdk.User, error) {
 	if r.isOwner(id) {
@@ -25,9 +30,6 @@ func (c *client) lookUp(ctx context.Context, r roster, id string) (sdk.User, err
 	}
 	if sh, ok := r.share(id); ok {
 		return c.detail(ctx, sh)
-	}
-	if m, ok := r.member(id); ok {
-		return m.user(), nil
 	}
 	return sdk.User{}, noUser()
 }
@@ -87,7 +89,8 @@ func (c *client) ListUsers(ctx context.Context, _ sdk.ListUsersRequest, yield fu
 	return nil
 }
 
-// FindUser looks somebody up by account id, or by username or e-mail.
+// FindUser looks somebody up by account id, or by username or e-mail. Members of
+// the Home without a share are not found: the host asks whether a share was made.
 func (c *client) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.FindUserResponse, error) {
 	name := strings.TrimSpace(req.Username)
 	if (req.AccountID == "") == (name == "") {
@@ -112,12 +115,6 @@ func (r roster) idOf(name string) string {
 	}
 	if sh, ok := r.named(name); ok {
 		return sh.Who.key()
-	}
-	for _, m := range r.members {
-		u := m.user()
-		if strings.EqualFold(u.Username, name) || u.Email != "" && strings.EqualFold(u.Email, name) {
-			return u.ID
-		}
 	}
 	return ""
 }

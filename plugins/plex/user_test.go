@@ -75,7 +75,7 @@ func TestListUsers(t *testing.T) {
 		check("bob", kindFriend, sdk.StatusPending, false, sdk.LibraryAll)
 		check("nobody@example.com", kindFriend, sdk.StatusPending, false, sdk.LibraryOnly)
 		check("carol", kindHome, sdk.StatusActive, false, sdk.LibraryAll)
-		check("dave", kindHome, sdk.StatusActive, false, "")
+		check("dave", kindHome, sdk.StatusSuspended, false, "")
 		check("Kid", kindManaged, sdk.StatusActive, false, sdk.LibraryOnly)
 		if got["nobody@example.com"].ID != "nobody@example.com" {
 			t.Errorf("an address without an account has id %q", got["nobody@example.com"].ID)
@@ -225,12 +225,12 @@ func TestFindUser(t *testing.T) {
 			t.Errorf("%+v: %+v, %v", req, u, err)
 		}
 	}
-	for name, kind := range map[string]string{"owner": kindOwner, "Kid": kindManaged, "dave": kindHome} {
+	for name, kind := range map[string]string{"owner": kindOwner, "Kid": kindManaged, "carol": kindHome} {
 		if u, err := find(sdk.FindUserRequest{Username: name}); err != nil || u.Kind != kind {
 			t.Errorf("%s: %+v, %v", name, u, err)
 		}
 	}
-	for _, req := range []sdk.FindUserRequest{{Username: "erin"}, {Username: "frank"}, {AccountID: "12345"}} {
+	for _, req := range []sdk.FindUserRequest{{Username: "erin"}, {Username: "frank"}, {Username: "dave"}, {AccountID: "12345"}} {
 		_, err := find(req)
 		r.want(err, sdk.ReasonNotFound)
 	}
