@@ -42,7 +42,7 @@ func (p *program) pluginCommand() *cobra.Command {
 		}
 		return p.printPlugins(answer.Items)
 	}
-	cmd.AddCommand(p.inspectCommand(), p.testCommand(), list, p.approveCommand(),
+	cmd.AddCommand(p.newCommand(), p.inspectCommand(), p.testCommand(), list, p.approveCommand(),
 		p.pluginAction("disable", "Stop a plugin, and keep it from running until it is approved again"),
 		p.pluginAction("restart", "Restart a plugin now, and forget its backoff"))
 	return cmd

@@ -22,6 +22,7 @@ import (
 
 // installed is one installation of the product with its data directory.
 type installed struct {
+	bin  string // the folder of the program
 	data string
 	env  []string
 	key  string
@@ -51,7 +52,7 @@ func (b *buffer) String() string {
 }
 
 func newInstalled(data string, env ...string) *installed {
-	return &installed{data: data, logs: &buffer{}, env: append([]string{
+	return &installed{bin: installation, data: data, logs: &buffer{}, env: append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + data, "ZONDARR_DATA_DIR=" + data, "ZONDARR_ADDR=127.0.0.1:0", "ZONDARR_LOG_FORMAT=json",
 	}, env...)}
 }
@@ -60,7 +61,7 @@ func newInstalled(data string, env ...string) *installed {
 func (i *installed) command(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(installation, "zondarr"), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(i.bin, "zondarr"), args...)
 	cmd.Env = i.env
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
@@ -84,7 +85,7 @@ var servingAt = regexp.MustCompile(`Zondarr is serving at (http://\S+)`)
 
 // start serves, and waits until the host says where.
 func (i *installed) start(args ...string) error {
-	cmd := exec.Command(filepath.Join(installation, "zondarr"), append([]string{"serve"}, args...)...)
+	cmd := exec.Command(filepath.Join(i.bin, "zondarr"), append([]string{"serve"}, args...)...)
 	cmd.Env = i.env
 	cmd.Stderr = i.logs
 	out, err := cmd.StdoutPipe()

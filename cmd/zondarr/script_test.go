@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -28,6 +30,18 @@ func TestScript(t *testing.T) {
 			e.Values[worldKey{}] = w
 			e.Setenv("PATH", installation+string(os.PathListSeparator)+os.Getenv("PATH"))
 			e.Setenv("ZONDARR_DATA_DIR", w.host.data)
+			repository, err := filepath.Abs(filepath.Join("..", ".."))
+			if err != nil {
+				return err
+			}
+			e.Setenv("REPOSITORY", repository)
+			for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
+				value, err := exec.Command("go", "env", name).Output()
+				if err != nil {
+					return err
+				}
+				e.Setenv(name, strings.TrimSpace(string(value)))
+			}
 			e.Defer(w.close)
 			return nil
 		},
@@ -36,7 +50,8 @@ func TestScript(t *testing.T) {
 			"jellyfin": script((*world).jellyfin), "fault": script((*world).fault), "user": script((*world).user), "signin": script((*world).signIn),
 			"killplugin": script((*world).killPlugin), "noplugins": script((*world).noPlugins), "nolog": script((*world).noLog), "await": script((*world).await),
 			"crowd": script((*world).crowd), "hostenv": script((*world).hostEnv), "dropin": script((*world).dropIn),
-			"plex": script((*world).startPlex), "approve": script((*world).approve), "share": script((*world).share),
+			"installation": script((*world).ownInstallation),
+			"plex":         script((*world).startPlex), "approve": script((*world).approve), "share": script((*world).share),
 			"plexfault": script((*world).plexFault), "noplexsecrets": script((*world).noPlexSecrets), "signedout": script((*world).signedOut),
 		},
 	})
@@ -317,4 +332,16 @@ func (w *world) dropIn(_ *testscript.TestScript, _ bool, args []string) error {
 		time.Sleep(100 * time.Millisecond)
 	}
 	return nil
+}
+
+// installation gives the script an installation of its own, at $WORK/inst, to
+// put plugins into.
+func (w *world) ownInstallation(ts *testscript.TestScript, _ bool, _ []string) error {
+	w.host.bin = filepath.Join(filepath.Dir(w.host.data), "inst")
+	plugins := filepath.Join(w.host.bin, "plugins")
+	ts.Setenv("PLUGINS", plugins)
+	return errors.Join(
+		os.MkdirAll(plugins, 0o755),
+		os.Link(filepath.Join(installation, "zondarr"), filepath.Join(w.host.bin, "zondarr")),
+	)
 }
