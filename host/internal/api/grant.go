@@ -20,7 +20,7 @@ type Grant struct {
 
 // GrantLibraries says which libraries are visible. There is no default.
 type GrantLibraries struct {
-	Access     string   `json:"access" enum:"all,none,only" doc:"only needs at least one library id, the others none."`
+	Access     string   `json:"access" doc:"all, none or only."`
 	LibraryIDs []string `json:"library_ids" nullable:"false" doc:"Zondarr's ids of libraries of that server."`
 }
 

@@ -43,6 +43,8 @@ type world struct {
 	db   *database.DB
 	fake *sdktest.Fake
 	home *sdktest.FakeServer
+	// seat is where the fake plugin serves.
+	seat *registry.Seat
 	// key is an API key that the world's calls carry.
 	key     string
 	log     *logLines
@@ -66,7 +68,7 @@ func newWorld(t testing.TB, db *database.DB, change ...func(*world)) *world {
 	}
 	logger := slog.New(w.log.handler())
 	clients := registry.New()
-	if _, err := clients.RegisterLocal(w.fake); err != nil {
+	if w.seat, err = clients.RegisterLocal(w.fake); err != nil {
 		t.Fatal(err)
 	}
 	w.home = w.fake.AddServer("home")
@@ -159,7 +161,7 @@ func (w *world) raw(r request) answer {
 	}
 	req := httptest.NewRequestWithContext(context.WithoutCancel(w.t.Context()), r.method, r.path, body)
 	for name, values := range r.header {
-		req.Header[name] = values
+		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	if r.body != nil && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json")

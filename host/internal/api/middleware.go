@@ -82,6 +82,7 @@ func (a *API) logAccess(next http.Handler) http.Handler {
 // recoverPanics turns a panic into a 500 that says nothing.
 func (a *API) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
 		defer func() {
 			v := recover()
 			if v == nil {
@@ -90,8 +91,8 @@ func (a *API) recoverPanics(next http.Handler) http.Handler {
 			if v == http.ErrAbortHandler { //nolint:errorlint // the very value, by its documentation
 				panic(v)
 			}
-			a.Logger.ErrorContext(r.Context(), "panic", "value", fmt.Sprint(v), "stack", string(debug.Stack()))
-			a.write(w, a.problem(r.Context(), fmt.Errorf("panic: %v", v)))
+			a.Logger.ErrorContext(ctx, "panic", "value", fmt.Sprint(v), "stack", string(debug.Stack()))
+			a.write(w, a.problem(ctx, fmt.Errorf("panic: %v", v)))
 		}()
 		next.ServeHTTP(w, r)
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/host/internal/registry"
 	"github.com/zondarr/zondarr/sdk"
 )
 
@@ -111,15 +112,23 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 	return p
 }
 
-// asFault gives the fault in an error's chain; what has none is ours. A database
-// that is away is told apart, since trying again helps.
+// asFault gives the fault in an error's chain; what has none is ours. What is away is
+// told apart, since trying again helps: the database, or the plugin of a server that is
+// stored.
 func asFault(err error) *fault.Error {
-	if f := fault.As(err); f != nil && statusOf[f.Kind] != 0 {
+	f := fault.As(err)
+	if f != nil && f.Kind != fault.Internal && statusOf[f.Kind] != 0 {
 		return f
+	}
+	if e, ok := errors.AsType[*registry.UnknownTypeError](err); ok {
+		return fault.New(fault.Unavailable, fault.CodePluginUnavailable, "No plugin serves the server type %s at the moment.", e.ServerType)
 	}
 	if errors.Is(err, database.ErrUnavailable) {
 		f := fault.New(fault.Unavailable, fault.CodeDatabaseUnavailable, "The database cannot be reached at the moment. Try again shortly.")
 		f.Retryable, f.RetryAfter = true, 5*time.Second
+		return f
+	}
+	if f != nil && f.Kind == fault.Internal {
 		return f
 	}
 	return fault.New(fault.Internal, fault.CodeInternal, "Something went wrong on our side. The log has the cause under the correlation id.")

@@ -53,7 +53,7 @@ func frameworkProblem(c huma.Context, status int, msg string, errs ...error) hum
 	}
 	p := newProblem(ctx, status, code, msg, a.Now())
 	for _, err := range errs {
-		detailer, ok := err.(huma.ErrorDetailer) //nolint:errorlint // huma hands its own details over unwrapped
+		detailer, ok := err.(huma.ErrorDetailer)
 		if !ok {
 			return a.problem(ctx, fmt.Errorf("%s: %w", msg, err)) // huma has no such error for what a caller does
 		}
