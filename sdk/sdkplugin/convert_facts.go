@@ -127,10 +127,10 @@ func fromDescription(d *pb.DescribeResponse) (sdk.Description, error) {
 	}
 	var err error
 	if out.SettingsSchema, err = fromSchema(d.GetSettingsSchemaJson()); err != nil {
-		return sdk.Description{}, fmt.Errorf("settings %w", err)
+		return sdk.Description{}, fmt.Errorf("the settings schema: %w", err)
 	}
 	if out.OptionsSchema, err = fromSchema(d.GetOptionsSchemaJson()); err != nil {
-		return sdk.Description{}, fmt.Errorf("options %w", err)
+		return sdk.Description{}, fmt.Errorf("the options schema: %w", err)
 	}
 	return out.WithCapabilities(fromCapability.all(d.GetCapabilities())), nil
 }

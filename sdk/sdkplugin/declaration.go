@@ -89,6 +89,9 @@ func declarationOf(resp *pb.DescribeResponse) (Declaration, error) {
 	if err != nil {
 		return Declaration{}, fmt.Errorf("declaration: %w", err)
 	}
+	if len(text) > maxDeclaration {
+		return Declaration{}, fmt.Errorf("declaration: %d bytes, %d are allowed", len(text), maxDeclaration)
+	}
 	return Declaration{Description: desc, SDKVersion: resp.GetSdkVersion(), ProtocolVersion: ProtocolVersion, JSON: text}, nil
 }
 
