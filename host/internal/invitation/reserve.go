@@ -4,12 +4,14 @@ import (
 	"context"
 	"time"
 
+	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 
 	"github.com/zondarr/zondarr/ent/db"
 	"github.com/zondarr/zondarr/ent/db/invitation"
 	"github.com/zondarr/zondarr/ent/db/invitationserver"
 	"github.com/zondarr/zondarr/ent/db/mediaserver"
+	"github.com/zondarr/zondarr/ent/db/predicate"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
 	"github.com/zondarr/zondarr/host/internal/grant"
@@ -27,6 +29,10 @@ type Offer struct {
 	OnExpiry     string
 	Email        string
 	Targets      []Target
+
+	// version is when the invitation was last written by an admin; taking and
+	// giving back uses leaves it.
+	version time.Time
 }
 
 // Target is one server of an offer.
@@ -42,6 +48,8 @@ type Target struct {
 	Grant grant.Grant
 	// Libraries are those of the grant, missing ones included.
 	Libraries []grant.Library
+
+	version time.Time
 }
 
 // LibraryGone says that the grant names libraries, and none of them is left.
@@ -70,7 +78,7 @@ func (s *Service) Check(ctx context.Context, code string) (Offer, error) {
 func (s *Service) toOffer(row *db.Invitation) Offer {
 	o := Offer{
 		InvitationID: row.ID, Code: row.Code, ExpiresAt: utc(row.ExpiresAt), DurationDays: row.DurationDays,
-		OnExpiry: string(row.OnExpiry), Email: string(row.Email),
+		OnExpiry: string(row.OnExpiry), Email: string(row.Email), version: row.UpdatedAt,
 	}
 	available := false
 	for _, r := range row.Edges.Servers {
@@ -81,7 +89,7 @@ func (s *Service) toOffer(row *db.Invitation) Offer {
 		available = available || m.Enabled
 		o.Targets = append(o.Targets, Target{
 			ServerID: m.ID, Name: m.Name, Type: m.ServerType, PublicURL: m.PublicURL, Enabled: m.Enabled,
-			Facts: grant.Facts(m.Facts), Grant: t.grant(), Libraries: libraries(t.libraries),
+			Facts: grant.Facts(m.Facts), Grant: t.grant(), Libraries: libraries(t.libraries), version: m.UpdatedAt,
 		})
 	}
 	o.State = stateAt(s.Now(), row.Enabled, row.ExpiresAt, row.MaxUses, row.UseCount, available)
@@ -91,31 +99,36 @@ func (s *Service) toOffer(row *db.Invitation) Offer {
 // ReserveTx takes one use of an invitation and gives what it offers, as it
 // stands in this transaction. It is one conditional UPDATE: of a hundred callers
 // for the last use one gets it, and the others the reason (R6.6).
-func (s *Service) ReserveTx(ctx context.Context, tx *db.Tx, id uuid.UUID) (Offer, error) {
-	now := s.Now()
-	n, err := tx.Invitation.Update().Where(
-		invitation.ID(id),
-		invitation.Enabled(true),
-		invitation.Or(invitation.ExpiresAtIsNil(), invitation.ExpiresAtGT(now)),
-		usesLeft(),
-		invitation.HasServersWith(invitationserver.HasServerWith(mediaserver.Enabled(true))),
-	).AddUseCount(1).SetUpdatedAt(now).Save(ctx)
+//
+// seen is what Check gave a moment ago: while nobody has written the invitation
+// or its servers since, it is not read again.
+func (s *Service) ReserveTx(ctx context.Context, tx *db.Tx, seen Offer) (Offer, error) {
+	taken, err := s.take(ctx, tx, seen.InvitationID)
 	if err != nil {
-		return Offer{}, database.Wrap("reserve", entity, err)
+		return Offer{}, err
 	}
-	row, err := withTargets(tx.Invitation.Query().Where(invitation.ID(id))).Only(ctx)
+	if taken {
+		fresh, err := s.unchanged(ctx, tx, seen)
+		if err != nil {
+			return Offer{}, err
+		}
+		if fresh {
+			return seen, nil
+		}
+	}
+	row, err := withTargets(tx.Invitation.Query().Where(invitation.ID(seen.InvitationID))).Only(ctx)
 	if db.IsNotFound(err) {
 		return Offer{}, notFound()
 	}
 	if err != nil {
 		return Offer{}, database.Wrap("get", entity, err)
 	}
-	if n == 1 {
-		o := s.toOffer(row)
-		o.State = StateActive
-		return o, nil
+	offer := s.toOffer(row)
+	if taken {
+		offer.State = StateActive // it was when its use was taken
+		return offer, nil
 	}
-	if err := s.toOffer(row).State.Err(); err != nil {
+	if err := offer.State.Err(); err != nil {
 		return Offer{}, err
 	}
 	// It was full a moment ago, and a use was given back since.
@@ -124,9 +137,39 @@ func (s *Service) ReserveTx(ctx context.Context, tx *db.Tx, id uuid.UUID) (Offer
 	return Offer{}, e
 }
 
+func (s *Service) take(ctx context.Context, tx *db.Tx, id uuid.UUID) (bool, error) {
+	n, err := tx.Invitation.Update().Where(
+		invitation.ID(id),
+		invitation.Enabled(true),
+		invitation.Or(invitation.ExpiresAtIsNil(), invitation.ExpiresAtGT(s.Now())),
+		usesLeft(),
+		invitation.HasServersWith(invitationserver.HasServerWith(mediaserver.Enabled(true))),
+	).Modify(keepVersion).AddUseCount(1).Save(ctx)
+	return n == 1, database.Wrap("reserve", entity, err)
+}
+
+// keepVersion leaves updated_at, which ent would move.
+func keepVersion(u *sql.UpdateBuilder) {
+	u.Set(invitation.FieldUpdatedAt, sql.Expr(invitation.FieldUpdatedAt))
+}
+
+// unchanged says whether an offer still is what the invitation and its servers
+// say, in this transaction.
+func (s *Service) unchanged(ctx context.Context, tx *db.Tx, seen Offer) (bool, error) {
+	same, err := tx.Invitation.Query().Where(invitation.ID(seen.InvitationID), invitation.UpdatedAt(seen.version)).Exist(ctx)
+	if err != nil || !same {
+		return false, database.Wrap("get", entity, err)
+	}
+	changed := make([]predicate.MediaServer, len(seen.Targets))
+	for i, t := range seen.Targets {
+		changed[i] = mediaserver.And(mediaserver.ID(t.ServerID), mediaserver.UpdatedAtNEQ(t.version))
+	}
+	other, err := tx.MediaServer.Query().Where(mediaserver.Or(changed...)).Exist(ctx)
+	return !other, database.Wrap("list", "media_server", err)
+}
+
 // ReleaseTx gives a use back. It does nothing for an invitation that is gone.
 func (s *Service) ReleaseTx(ctx context.Context, tx *db.Tx, id uuid.UUID) error {
-	_, err := tx.Invitation.Update().Where(invitation.ID(id), invitation.UseCountGT(0)).
-		AddUseCount(-1).SetUpdatedAt(s.Now()).Save(ctx)
+	_, err := tx.Invitation.Update().Where(invitation.ID(id), invitation.UseCountGT(0)).Modify(keepVersion).AddUseCount(-1).Save(ctx)
 	return database.Wrap("release", entity, err)
 }

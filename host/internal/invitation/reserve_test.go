@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/zondarr/zondarr/host/internal/fault"
 	"github.com/zondarr/zondarr/host/internal/grant"
 	"github.com/zondarr/zondarr/host/internal/hosttest"
+	"github.com/zondarr/zondarr/host/internal/mediaserver"
 	"github.com/zondarr/zondarr/host/internal/page"
 	"github.com/zondarr/zondarr/sdk"
 )
@@ -21,7 +23,7 @@ import (
 // reserve takes a use.
 func (w *world) reserve(id uuid.UUID) error {
 	_, err := database.WithTx(w.t.Context(), w.db, func(ctx context.Context, tx *db.Tx) (Offer, error) {
-		return w.service.ReserveTx(ctx, tx, id)
+		return w.service.ReserveTx(ctx, tx, Offer{InvitationID: id})
 	})
 	return err
 }
@@ -199,6 +201,50 @@ func TestProfiles(t *testing.T) {
 		}
 		if err := w.service.DeleteProfile(t.Context(), p.ID); fault.CodeOf(err) != fault.CodeNotFound {
 			t.Errorf("deleted twice: %v", err)
+		}
+	})
+}
+
+// A use is taken on what stands now, whatever was seen a moment ago.
+func TestOfferThatChangedIsReadAgain(t *testing.T) {
+	hosttest.EachDB(t, func(t *testing.T, d *database.DB) {
+		w := newWorld(t, d, "home", "attic")
+		inv := w.create(CreateParams{MaxUses: new((*int)(nil)), Servers: []ServerGrant{w.all("home")}})
+		reserve := func(seen Offer) Offer {
+			t.Helper()
+			offer, err := database.WithTx(t.Context(), d, func(ctx context.Context, tx *db.Tx) (Offer, error) {
+				return w.service.ReserveTx(ctx, tx, seen)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return offer
+		}
+		check := func() Offer {
+			t.Helper()
+			offer, err := w.service.Check(t.Context(), inv.Code)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return offer
+		}
+		seen := check()
+		if reserve(seen); check().version != seen.version {
+			t.Error("taking a use moved the version")
+		}
+		w.now = w.now.Add(time.Second)
+		if _, err := w.service.Update(t.Context(), inv.ID, Patch{Servers: &[]ServerGrant{w.all("home"), w.all("attic")}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := reserve(seen); len(got.Targets) != 2 {
+			t.Errorf("an edit was not seen: %d targets", len(got.Targets))
+		}
+		seen = check()
+		if _, err := w.servers.Update(t.Context(), w.ids["attic"], mediaserver.Patch{Enabled: new(false)}); err != nil {
+			t.Fatal(err)
+		}
+		if got := reserve(seen); got.Targets[1].Enabled {
+			t.Error("a server that was switched off is not skipped")
 		}
 	})
 }

@@ -34,7 +34,7 @@ func withTargets(q *db.InvitationQuery) *db.InvitationQuery {
 // targetColumns leaves the sealed secrets of the servers where they are.
 func targetColumns(q *db.MediaServerQuery) {
 	q.Select(mediaserver.FieldID, mediaserver.FieldName, mediaserver.FieldServerType, mediaserver.FieldPublicURL,
-		mediaserver.FieldEnabled, mediaserver.FieldFacts)
+		mediaserver.FieldEnabled, mediaserver.FieldFacts, mediaserver.FieldUpdatedAt)
 }
 
 func (s *Service) byID(ctx context.Context, c *db.Client, id uuid.UUID) (*db.Invitation, error) {

@@ -113,12 +113,12 @@ func (s *Service) Retry(ctx context.Context, id uuid.UUID) (Redemption, error) {
 			if st.ExternalID == nil && st.deadline != nil && st.deadline.After(now) {
 				next = *st.deadline // until then it may still be made
 			}
-			err := tx.RedemptionStep.UpdateOneID(st.id).SetState(redemptionstep.StateUndoing).SetNextAttemptAt(next).SetUpdatedAt(s.Now()).Exec(ctx)
+			err := oneStep(tx, st.id).SetState(redemptionstep.StateUndoing).SetNextAttemptAt(next).SetUpdatedAt(s.Now()).Exec(ctx)
 			if err != nil {
 				return database.Wrap("update", entityStep, err)
 			}
 		}
-		return database.Wrap("update", entity, tx.Redemption.UpdateOneID(id).SetState(redemption.StateUndoing).ClearNextAttemptAt().SetUpdatedAt(s.Now()).Exec(ctx))
+		return database.Wrap("update", entity, one(tx, id).SetState(redemption.StateUndoing).ClearNextAttemptAt().SetUpdatedAt(s.Now()).Exec(ctx))
 	})
 	if err != nil {
 		s.letGo(ctx, h)
@@ -274,7 +274,7 @@ func (s *Service) keepAccount(ctx context.Context, r Redemption, h hold, st Step
 		if err != nil {
 			return err
 		}
-		return database.Wrap("update", entity, tx.Redemption.UpdateOneID(r.ID).SetIdentityID(created.IdentityID).SetUpdatedAt(s.Now()).Exec(ctx))
+		return database.Wrap("update", entity, one(tx, r.ID).SetIdentityID(created.IdentityID).SetUpdatedAt(s.Now()).Exec(ctx))
 	})
 	if knownAccount(err) {
 		return fault.New(fault.Conflict, fault.CodeAlreadyMember, "A user of Zondarr has this account already. Forget it here instead.").Wrap(err)

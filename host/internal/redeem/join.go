@@ -68,7 +68,7 @@ func (s *Service) Join(ctx context.Context, code string, req Request, idempotenc
 	if _, err := p.check(req); err != nil {
 		return Result{}, err
 	}
-	r, err := s.begin(ctx, offer.InvitationID, req, key, mac, caller)
+	r, err := s.begin(ctx, p, req, key, mac, caller)
 	if database.ConflictOn(err, redemption.Table, redemption.FieldCode, redemption.FieldIdempotencyKey) {
 		// The same request came twice at once, and the other was first.
 		known, ok, err := s.replay(ctx, offer.Code, *key, mac)
@@ -112,9 +112,9 @@ func stopping() error {
 
 // begin is the first transaction: a use is taken, and everything is written down
 // that will be done.
-func (s *Service) begin(ctx context.Context, invitationID uuid.UUID, req Request, key *string, mac []byte, caller Caller) (*run, error) {
+func (s *Service) begin(ctx context.Context, seen plan, req Request, key *string, mac []byte, caller Caller) (*run, error) {
 	return inTx(ctx, s, "begin", func(ctx context.Context, tx *db.Tx) (*run, error) {
-		offer, err := s.Invitations.ReserveTx(ctx, tx, invitationID)
+		offer, err := s.Invitations.ReserveTx(ctx, tx, seen.offer)
 		if err != nil {
 			return nil, err
 		}

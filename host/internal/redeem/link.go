@@ -354,7 +354,7 @@ func notApproved(p plan, realm string) error {
 
 func (s *Service) bindLinks(ctx context.Context, tx *db.Tx, links map[string]link, redemptionID uuid.UUID) error {
 	for _, l := range links {
-		if err := tx.Link.UpdateOneID(l.id).SetClaimedBy(redemptionID).SetUpdatedAt(s.Now()).Exec(ctx); err != nil {
+		if err := tx.Link.Update().Where(linkrow.ID(l.id)).SetClaimedBy(redemptionID).SetUpdatedAt(s.Now()).Exec(ctx); err != nil {
 			return database.Wrap("update", entityLink, err)
 		}
 	}
@@ -415,7 +415,7 @@ func (s *Service) endLink(ctx context.Context, row *db.Link) error {
 		s.Log.ErrorContext(ctx, "sign-in not ended; given up", "realm", row.Realm, "error", err)
 	}
 	_, err = inTx(ctx, s, "link ended", func(ctx context.Context, tx *db.Tx) (struct{}, error) {
-		err := tx.Link.UpdateOneID(row.ID).SetEndedAt(now).ClearSealedState().SetUpdatedAt(now).Exec(ctx)
+		err := tx.Link.Update().Where(linkrow.ID(row.ID)).SetEndedAt(now).ClearSealedState().SetUpdatedAt(now).Exec(ctx)
 		return struct{}{}, database.Wrap("update", entityLink, err)
 	})
 	return err

@@ -209,7 +209,7 @@ func (s *Service) markCreating(ctx context.Context, h hold, j *part) error {
 	err := s.transition(ctx, "creating", h, []State{InProgress}, func(ctx context.Context, tx *db.Tx, now time.Time) error {
 		deadline := now.Add(s.Policy.Write)
 		j.step.deadline = &deadline
-		return database.Wrap("update", entityStep, tx.RedemptionStep.UpdateOneID(j.step.id).
+		return database.Wrap("update", entityStep, oneStep(tx, j.step.id).
 			SetState(redemptionstep.StateCreating).SetAbsentBefore(true).SetDeadlineAt(deadline).AddAttempts(1).SetUpdatedAt(s.Now()).Exec(ctx))
 	})
 	if err == nil {
@@ -221,7 +221,7 @@ func (s *Service) markCreating(ctx context.Context, h hold, j *part) error {
 // markDone writes down the account that was made.
 func (s *Service) markDone(ctx context.Context, h hold, j *part) error {
 	err := s.transition(ctx, "done", h, []State{InProgress}, func(ctx context.Context, tx *db.Tx, _ time.Time) error {
-		u := tx.RedemptionStep.UpdateOneID(j.step.id).SetState(redemptionstep.StateDone).SetExternalID(j.account.ID).
+		u := oneStep(tx, j.step.id).SetState(redemptionstep.StateDone).SetExternalID(j.account.ID).
 			SetNillableNotice(j.step.notice).SetUpdatedAt(s.Now())
 		if j.account.Username != "" {
 			u.SetUsername(j.account.Username)
@@ -240,14 +240,17 @@ func (s *Service) markDone(ctx context.Context, h hold, j *part) error {
 // taken back; nil also when the redemption is in other hands or the host stops.
 func (s *Service) finish(ctx context.Context, r Redemption, h hold, parts []*part) *Failure {
 	err := s.durably(ctx, func() error {
-		return s.transition(ctx, "complete", h, []State{InProgress}, func(ctx context.Context, tx *db.Tx, _ time.Time) error {
-			return s.record(ctx, tx, r, parts)
+		_, err := inTx(ctx, s, "complete", func(ctx context.Context, tx *db.Tx) (struct{}, error) {
+			return struct{}{}, s.record(ctx, tx, r, h, parts)
 		})
+		return err
 	})
 	switch {
 	case err == nil:
 		s.Log.InfoContext(ctx, "invitation redeemed", "redemption", r.ID, "username", r.Username)
-		s.nudge() // links are ended
+		if slices.ContainsFunc(parts, linked) {
+			s.nudge() // the sign-in is ended at once
+		}
 		return nil
 	case errors.Is(err, errLost), ctx.Err() != nil:
 		return nil
@@ -267,20 +270,30 @@ func knownAccount(err error) bool {
 	return database.ConflictOn(err, user.Table, user.FieldServerID, user.FieldExternalID)
 }
 
-// record writes the end of a redemption that worked.
-func (s *Service) record(ctx context.Context, tx *db.Tx, r Redemption, parts []*part) error {
+// record writes the end of a redemption that worked. The proof that it is still
+// in hand comes last here, in the update that completes it: without it all that
+// was written before is rolled back.
+func (s *Service) record(ctx context.Context, tx *db.Tx, r Redemption, h hold, parts []*part) error {
 	created, err := s.recordUsers(ctx, tx, r, parts)
 	if err != nil {
 		return err
 	}
-	if err := s.consumeLinks(ctx, tx, r.ID); err != nil {
-		return err
+	if slices.ContainsFunc(parts, linked) {
+		if err := s.consumeLinks(ctx, tx, r.ID); err != nil {
+			return err
+		}
 	}
 	now := s.Now()
-	return database.Wrap("update", entity, tx.Redemption.UpdateOneID(r.ID).SetState(redemption.StateCompleted).
+	n, err := tx.Redemption.Update().Where(h.held([]State{InProgress})...).SetState(redemption.StateCompleted).
 		SetIdentityID(created.IdentityID).SetFinishedAt(now).SetUpdatedAt(now).
-		ClearLeaseOwner().ClearLeaseUntil().ClearNextAttemptAt().Exec(ctx))
+		ClearLeaseOwner().ClearLeaseUntil().ClearNextAttemptAt().Save(ctx)
+	if err == nil && n == 0 {
+		return errLost
+	}
+	return database.Wrap("update", entity, err)
 }
+
+func linked(p *part) bool { return p.step.linkID != nil }
 
 // recordUsers writes the person and the accounts of the parts that are done, and
 // lets their names go: the users have them now.
@@ -315,7 +328,7 @@ func (s *Service) recordUsers(ctx context.Context, tx *db.Tx, r Redemption, part
 		return created, err
 	}
 	for i, p := range made {
-		err := tx.RedemptionStep.UpdateOneID(p.step.id).SetState(redemptionstep.StateDone).SetExternalID(p.account.ID).
+		err := oneStep(tx, p.step.id).SetState(redemptionstep.StateDone).SetExternalID(p.account.ID).
 			SetUserID(created.UserIDs[i]).SetReleasedAt(now).ClearNextAttemptAt().SetUpdatedAt(now).Exec(ctx)
 		if err != nil {
 			return created, database.Wrap("update", entityStep, err)

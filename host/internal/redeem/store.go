@@ -143,7 +143,17 @@ func insert(ctx context.Context, tx *db.Tx, r Redemption, key *string, owner str
 	return database.Wrap("create", entityStep, tx.RedemptionStep.CreateBulk(rows...).Exec(ctx))
 }
 
-func setStepFailure(u *db.RedemptionStepUpdateOne, f *Failure) {
+// one and oneStep update a row by its id; ent's UpdateOneID reads it back, which
+// nobody here needs.
+func one(tx *db.Tx, id uuid.UUID) *db.RedemptionUpdate {
+	return tx.Redemption.Update().Where(redemption.ID(id))
+}
+
+func oneStep(tx *db.Tx, id uuid.UUID) *db.RedemptionStepUpdate {
+	return tx.RedemptionStep.Update().Where(redemptionstep.ID(id))
+}
+
+func setStepFailure(u *db.RedemptionStepUpdate, f *Failure) {
 	if f == nil {
 		return
 	}

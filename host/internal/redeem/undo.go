@@ -88,7 +88,7 @@ func (s *Service) turnBack(ctx context.Context, r Redemption, h hold, why Failur
 func (s *Service) writeEnds(ctx context.Context, tx *db.Tx, r Redemption, why Failure, ends []end, now time.Time) (undoing bool, err error) {
 	attention := false
 	for _, e := range ends {
-		u := tx.RedemptionStep.UpdateOneID(e.step.id).SetState(redemptionstep.State(e.state)).SetUpdatedAt(s.Now())
+		u := oneStep(tx, e.step.id).SetState(redemptionstep.State(e.state)).SetUpdatedAt(s.Now())
 		setStepFailure(u, e.failure)
 		switch e.state {
 		case StepUndoing:
@@ -118,7 +118,7 @@ func (s *Service) writeEnds(ctx context.Context, tx *db.Tx, r Redemption, why Fa
 	if err := s.releaseLinks(ctx, tx, r.ID); err != nil {
 		return false, err
 	}
-	u := tx.Redemption.UpdateOneID(r.ID).SetUpdatedAt(s.Now()).
+	u := one(tx, r.ID).SetUpdatedAt(s.Now()).
 		SetErrorCode(why.ErrorCode).SetErrorMessage(why.Message).SetErrorDetail(why.Detail).SetErrorRetryable(why.Retryable)
 	switch {
 	case undoing:
@@ -177,7 +177,7 @@ func (s *Service) settle(ctx context.Context, h hold) error {
 		if err != nil {
 			return database.Wrap("list", entityStep, err)
 		}
-		u := tx.Redemption.UpdateOneID(h.id).SetUpdatedAt(s.Now()).ClearLeaseOwner().ClearLeaseUntil()
+		u := one(tx, h.id).SetUpdatedAt(s.Now()).ClearLeaseOwner().ClearLeaseUntil()
 		state := Failed
 		next := now.Add(s.Policy.RetryMost)
 		for _, row := range rows {
@@ -329,7 +329,7 @@ func (s *Service) absent(ctx context.Context, h hold, st Step) error {
 			deadline = *st.deadline
 		}
 		next := deadline.Add(s.look(looks))
-		return database.Wrap("update", entityStep, tx.RedemptionStep.UpdateOneID(st.id).SetChecks(looks).SetNextAttemptAt(next).
+		return database.Wrap("update", entityStep, oneStep(tx, st.id).SetChecks(looks).SetNextAttemptAt(next).
 			SetUpdatedAt(s.Now()).Exec(ctx))
 	})
 }
@@ -337,7 +337,7 @@ func (s *Service) absent(ctx context.Context, h hold, st Step) error {
 // setStep ends a step. One that needs attention keeps its name.
 func (s *Service) setStep(ctx context.Context, h hold, st Step, state StepState, f *Failure) error {
 	return s.transition(ctx, "step "+string(state), h, []State{Undoing, NeedsAttention}, func(ctx context.Context, tx *db.Tx, _ time.Time) error {
-		u := tx.RedemptionStep.UpdateOneID(st.id).SetState(redemptionstep.State(state)).ClearNextAttemptAt().SetUpdatedAt(s.Now())
+		u := oneStep(tx, st.id).SetState(redemptionstep.State(state)).ClearNextAttemptAt().SetUpdatedAt(s.Now())
 		if state != StepNeedsAttention {
 			u.SetReleasedAt(s.Now())
 		}
@@ -351,14 +351,14 @@ func (s *Service) setStep(ctx context.Context, h hold, st Step, state StepState,
 
 func (s *Service) setExternalID(ctx context.Context, h hold, st Step, id string) error {
 	return s.transition(ctx, "found", h, []State{Undoing}, func(ctx context.Context, tx *db.Tx, _ time.Time) error {
-		return database.Wrap("update", entityStep, tx.RedemptionStep.UpdateOneID(st.id).SetExternalID(id).SetUpdatedAt(s.Now()).Exec(ctx))
+		return database.Wrap("update", entityStep, oneStep(tx, st.id).SetExternalID(id).SetUpdatedAt(s.Now()).Exec(ctx))
 	})
 }
 
 // retryStep plans the next attempt of a step that could not be undone.
 func (s *Service) retryStep(ctx context.Context, h hold, st Step, f *Failure) error {
 	return s.transition(ctx, "retry", h, []State{Undoing}, func(ctx context.Context, tx *db.Tx, now time.Time) error {
-		u := tx.RedemptionStep.UpdateOneID(st.id).AddAttempts(1).SetNextAttemptAt(now.Add(s.backoff(st.Attempts))).SetUpdatedAt(s.Now())
+		u := oneStep(tx, st.id).AddAttempts(1).SetNextAttemptAt(now.Add(s.backoff(st.Attempts))).SetUpdatedAt(s.Now())
 		if st.Error == nil {
 			// Nothing is wrong with this server's part but that it is still there.
 			u.SetErrorCode(fault.CodeUndoFailed).SetErrorMessage("Your account on " + st.ServerName + " is being taken back.")
