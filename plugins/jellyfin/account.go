@@ -70,12 +70,13 @@ func checkName(v version, name string) error {
 }
 
 // checkPassword refuses what Jellyfin would take: an account without a password
-// lets anybody in, and blanks are no better.
+// lets anybody in, and blanks are no better. What is no text would be stored as
+// another password than was chosen.
 func checkPassword(password string) error {
-	if strings.TrimSpace(password) != "" {
+	if strings.TrimSpace(password) != "" && utf8.ValidString(password) {
 		return nil
 	}
-	e := sdk.Errorf(sdk.ReasonPasswordRejected, "the password is empty or blank")
+	e := sdk.Errorf(sdk.ReasonPasswordRejected, "the password is empty, blank or no text")
 	e.Fields = []sdk.FieldProblem{{Field: "password", Code: "required", Message: "Choose a password that is not only blanks."}}
 	return e
 }

@@ -102,7 +102,7 @@ func TestBlankPasswordsAreRefused(t *testing.T) {
 	u := start(t, jellyfintest.Config{})
 	c := u.open()
 	id := u.AddUser("carol", password)
-	for _, blank := range []string{"", " ", "\t \n"} {
+	for _, blank := range []string{"", " ", "\t \n", "pass\xffword"} {
 		_, err := c.CreateUser(t.Context(), sdk.CreateUserRequest{Username: "bob", Password: blank, Grant: only(u.movies)})
 		wantReason(t, err, sdk.ReasonPasswordRejected)
 		_, err = c.SetPassword(t.Context(), sdk.SetPasswordRequest{ID: id, Password: blank})

@@ -328,3 +328,16 @@ func TestWaitingEndsWithTheCall(t *testing.T) {
 		t.Errorf("%d writes", n)
 	}
 }
+
+// No pause outlasts the call: what would come after the deadline is not waited for.
+func TestPauseKnowsTheDeadline(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	began := time.Now()
+	if pause(ctx, 10*time.Second) || time.Since(began) > 500*time.Millisecond {
+		t.Errorf("it waited %s", time.Since(began))
+	}
+	if !pause(ctx, time.Millisecond) {
+		t.Error("it did not wait where there was time")
+	}
+}

@@ -56,8 +56,8 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 	if !ok {
 		until = began.Add(createTime)
 	}
-	cr := creation{client: c, server: s, name: req.Username, absent: absent, began: began, until: until}
-	r, err := cr.create(ctx, req.Password)
+	cr := creation{client: c, server: s, name: req.Username, password: req.Password, absent: absent, began: began, until: until}
+	r, err := cr.create(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -95,11 +95,12 @@ func nameTaken() *sdk.Error {
 type creation struct {
 	*client
 
-	server server
-	name   string
-	absent bool // nobody had the name, less than a minute ago
-	began  time.Time
-	until  time.Time
+	server   server
+	name     string
+	password string
+	absent   bool // nobody had the name, less than a minute ago
+	began    time.Time
+	until    time.Time
 }
 
 // before gives a context that ends when this share of the time has passed.
@@ -109,12 +110,12 @@ func (cr *creation) before(ctx context.Context, share float64) (context.Context,
 
 // create makes the account, with the policy that the server gives everybody: it
 // ignores one in the request.
-func (cr *creation) create(ctx context.Context, password string) (record, error) {
+func (cr *creation) create(ctx context.Context) (record, error) {
 	short, cancel := cr.before(ctx, createShare)
 	defer cancel()
 	body, err := cr.do(short, request{
 		method: http.MethodPost, path: "/Users/New", auth: cr.withKey(),
-		body: struct{ Name, Password string }{cr.name, password},
+		body: struct{ Name, Password string }{cr.name, cr.password},
 	})
 	var r record
 	if err == nil {

@@ -126,7 +126,9 @@ func TestRefusalsShareOneList(t *testing.T) {
 
 // One name, many callers: one account, and everybody else is told why.
 func TestCreateOneNameAtOnce(t *testing.T) {
-	eachVersion(t, func(t *testing.T, u *upstream, c *client) {
+	for _, v := range versions {
+		u := start(t, jellyfintest.Config{Version: v, HashRounds: 20_000}) // long enough to meet
+		c := u.open()
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		made := 0
@@ -148,7 +150,10 @@ func TestCreateOneNameAtOnce(t *testing.T) {
 		if made != 1 || u.UserCount() != 2 {
 			t.Errorf("%d callers made an account, the server has %d users", made, u.UserCount())
 		}
-	})
+		if n := u.CountRequests("POST", "/Users/New"); n > 2 {
+			t.Errorf("%s: %d callers tried to make the account", v, n)
+		}
+	}
 }
 
 func TestCreateWithAnUnknownLibrary(t *testing.T) {
@@ -354,6 +359,85 @@ func TestCreateNeverTouchesWhatWasThere(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A minute is long enough for somebody else to make an account of that name. It is
+// not ours, whatever it looks like.
+func TestCreateNeverTouchesWhatCameMeanwhile(t *testing.T) {
+	for name, row := range map[string]struct {
+		add  func(u *upstream)
+		want sdk.Reason
+	}{
+		"AsNew": {func(u *upstream) { u.AddUser("bob", "theirs") }, sdk.ReasonAmbiguous},
+		"InUse": {func(u *upstream) { u.AddUser("bob", password); _ = u.SetLastActivity("bob", time.Now(), time.Time{}) }, sdk.ReasonUsernameTaken},
+		"SetUp": {func(u *upstream) {
+			u.AddUser("bob", password, func(p *jellyfintest.Policy) { p.EnableAllFolders = false })
+		}, sdk.ReasonUsernameTaken},
+		"Disabled":  {func(u *upstream) { u.AddUser("bob", password, func(p *jellyfintest.Policy) { p.IsDisabled = true }) }, sdk.ReasonUsernameTaken},
+		"Admin":     {func(u *upstream) { u.AddAdmin("bob", password) }, sdk.ReasonUsernameTaken},
+		"OtherCase": {func(u *upstream) { u.AddUser("BOB", password) }, sdk.ReasonAmbiguous},
+	} {
+		for _, after := range []jellyfintest.Action{jellyfintest.Cut, jellyfintest.Locked} {
+			t.Run(fmt.Sprint(name, " ", after), func(t *testing.T) {
+				u := start(t, jellyfintest.Config{})
+				c := u.open()
+				list(t, c)
+				row.add(u)
+				u.AddFault(jellyfintest.Fault{Path: "/Users/New", Action: after, AfterCommit: true})
+				_, err := c.CreateUser(t.Context(), newBob(only(u.movies)))
+				wantReason(t, err, row.want)
+				if _, there := u.User("bob"); !there {
+					t.Error("an account was deleted")
+				}
+			})
+		}
+	}
+}
+
+// Nor is one without a password, unless the server itself failed in between.
+func TestCreateThatWasCutBesideAnOpenAccount(t *testing.T) {
+	u := start(t, jellyfintest.Config{})
+	c := u.open()
+	list(t, c)
+	u.AddUser("bob", "")
+	u.AddFault(jellyfintest.Fault{Path: "/Users/New", Action: jellyfintest.Cut})
+	_, err := c.CreateUser(t.Context(), newBob(only(u.movies)))
+	wantReason(t, err, sdk.ReasonAmbiguous)
+	if _, there := u.User("bob"); !there {
+		t.Error("an account was deleted")
+	}
+}
+
+// An exception after the account was stored whole: it opens with our password.
+func TestCreateThatFailedAtItsEnd(t *testing.T) {
+	eachVersion(t, func(t *testing.T, u *upstream, c *client) {
+		list(t, c)
+		u.AddFault(jellyfintest.Fault{Path: "/Users/New", Action: jellyfintest.Locked, AfterCommit: true})
+		_, err := c.CreateUser(t.Context(), newBob(only(u.movies)))
+		wantReason(t, err, sdk.ReasonServerError)
+		if _, there := u.User("bob"); there {
+			t.Error("an account is left behind")
+		}
+	})
+}
+
+// What the policy does not say is checked as well.
+func TestCreateChecksWhatItMade(t *testing.T) {
+	no := false
+	cr := creation{name: "bob", server: server{version: v10_11}}
+	good := record{account: account{Name: "bob"}}
+	if err := cr.asAsked(good); err != nil {
+		t.Error(err)
+	}
+	renamed, open := good, good
+	renamed.Name, open.HasPassword = "bob1", &no
+	for _, r := range []record{renamed, open} {
+		wantReason(t, cr.asAsked(r), sdk.ReasonAccessNotApplied)
+	}
+	cr.server.version = v12 // which tells nothing of passwords
+	if err := cr.asAsked(open); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -38,7 +38,7 @@ func (c *client) hasUserToken(ctx context.Context) (bool, error) {
 	switch {
 	case err == nil:
 		return true, nil
-	case refusedWith(err, http.StatusBadRequest):
+	case refusedWith(err, http.StatusBadRequest), refusedWith(err, http.StatusNotFound):
 		return false, nil
 	default:
 		return false, err

@@ -251,6 +251,43 @@ func TestServerIDIsComparedNormalised(t *testing.T) {
 	wantReason(t, err, sdk.ReasonWrongServer)
 }
 
+// A refused key may mean that another server has taken the address: the next call
+// asks first.
+func TestServerIsAskedAgainAfterARefusal(t *testing.T) {
+	u := start(t, jellyfintest.Config{})
+	u.ref.ExternalID = u.ID()
+	c := u.open()
+	must(c.ListLibraries(t.Context(), sdk.ListLibrariesRequest{}))(t)
+	u.SetID(strings.Repeat("cd", 16))
+	u.DeleteAPIKey(u.ref.Secrets[apiKey])
+	_, err := c.ListLibraries(t.Context(), sdk.ListLibrariesRequest{})
+	wantReason(t, err, sdk.ReasonCredentialsRejected)
+	_, err = c.ListLibraries(t.Context(), sdk.ListLibrariesRequest{})
+	wantReason(t, err, sdk.ReasonWrongServer)
+}
+
+// The page of a starting server is told from a proxy's.
+func TestStartingPages(t *testing.T) {
+	for _, row := range []struct {
+		contentType, retryAfter, body string
+		want                          sdk.Reason
+	}{
+		{"text/html", "005", "<html>Wait</html>", sdk.ReasonStarting},
+		{"text/html; charset=utf-8", "", "<html>Jellyfin is starting</html>", sdk.ReasonStarting},
+		{"text/html", "", "<html>The server is loading</html>", sdk.ReasonStarting},
+		{"text/html", "5", "<html>Maintenance</html>", sdk.ReasonUnavailable},
+		{"text/plain", "", "upstream connect error", sdk.ReasonUnavailable},
+		{"", "", "", sdk.ReasonUnavailable},
+	} {
+		resp := &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{}}
+		resp.Header.Set("Content-Type", row.contentType)
+		resp.Header.Set("Retry-After", row.retryAfter)
+		if got := refused(request{auth: "x"}, resp, []byte(row.body)).Kind(); got != row.want {
+			t.Errorf("%+v is %q", row, got)
+		}
+	}
+}
+
 func TestOpenNeedsAKeyAndAURL(t *testing.T) {
 	for field, ref := range map[string]sdk.ServerRef{
 		"secrets.api_key": {URL: "http://localhost", Secrets: map[string]string{apiKey: " "}},

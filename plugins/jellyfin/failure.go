@@ -92,7 +92,9 @@ func refused(rq request, resp *http.Response, body []byte) *sdk.Error {
 	case status == http.StatusBadRequest && r.shape == thrown:
 		say(sdk.ReasonInvalid, "Jellyfin refuses the request")
 		e.Source = sdk.SourceRequest
-	case status == http.StatusUnauthorized && rq.auth == "":
+	case status == http.StatusBadRequest && r.shape == spoken:
+		say(sdk.ReasonInternal, "Jellyfin does not understand the plugin's request")
+	case status == http.StatusUnauthorized && (rq.auth == "" || r.shape == page):
 		say(e.Reason, "something in front of Jellyfin asks for a sign-in of its own")
 	case status == http.StatusUnauthorized:
 		say(e.Reason, "Jellyfin does not accept the API key: it is mistyped or was deleted, or a proxy takes the Authorization header away")

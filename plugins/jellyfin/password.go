@@ -80,32 +80,40 @@ func (c *client) VerifyPassword(ctx context.Context, req sdk.VerifyPasswordReque
 	if _, err := c.ready(ctx); err != nil {
 		return none, err
 	}
-	device := c.device(req.Username)
+	id, ok, err := c.signIn(ctx, req.Username, req.Password)
+	if err != nil || !ok {
+		return none, err
+	}
+	return sdk.VerifyPasswordResponse{OK: true, UserID: id.String()}, nil
+}
+
+// signIn signs in and out again, and gives who that was.
+func (c *client) signIn(ctx context.Context, username, password string) (id guid, ok bool, err error) {
 	body, err := c.do(ctx, request{
-		method: http.MethodPost, path: "/Users/AuthenticateByName", auth: device,
-		body: struct{ Username, Pw string }{req.Username, req.Password},
+		method: http.MethodPost, path: "/Users/AuthenticateByName", auth: c.device(username),
+		body: struct{ Username, Pw string }{username, password},
 	})
 	switch {
 	case refusedWith(err, http.StatusUnauthorized), refusedWith(err, http.StatusForbidden):
-		return none, nil
+		return guid{}, false, nil
 	case err != nil:
-		return none, err
+		return guid{}, false, err
 	}
-	var signIn struct {
+	var reply struct {
 		User struct {
 			ID string `json:"Id"`
 		}
 		AccessToken string
 	}
-	if err := decode(body, &signIn); err != nil {
-		return none, err
+	if err := decode(body, &reply); err != nil {
+		return guid{}, false, err
 	}
-	id, ok := parseID(signIn.User.ID)
-	if !ok || signIn.AccessToken == "" {
-		return none, sdk.Errorf(sdk.ReasonServerError, "Jellyfin's answer to a sign-in names no user")
+	id, ok = parseID(reply.User.ID)
+	if !ok || reply.AccessToken == "" {
+		return guid{}, false, sdk.Errorf(sdk.ReasonServerError, "Jellyfin's answer to a sign-in names no user")
 	}
-	c.signOut(ctx, signIn.AccessToken)
-	return sdk.VerifyPasswordResponse{OK: true, UserID: id.String()}, nil
+	c.signOut(ctx, reply.AccessToken)
+	return id, true, nil
 }
 
 // device names who signs in. The device id is the same for the same person,

@@ -51,6 +51,9 @@ func anyPolicy() *rapid.Generator[policy] {
 				p[known.member] = json.RawMessage(rapid.SampledFrom([]string{"true", "false"}).Draw(t, "value"))
 			}
 		}
+		if rapid.Bool().Draw(t, "odd") { // whatever a server gives a new user
+			p["IsAdministrator"], p["IsDisabled"], p["EnableAllChannels"] = json.RawMessage("true"), json.RawMessage("true"), json.RawMessage("true")
+		}
 		return p
 	})
 }

@@ -62,66 +62,65 @@ func (cr *creation) whyRefused(ctx context.Context, err error) error {
 // name may have been somebody's all along; when in doubt it says so, and the host
 // looks again later.
 func (cr *creation) resolve(ctx context.Context, cause error) error {
-	ended := threw(cause) // the server is done with it; nothing comes late
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return cr.ambiguous(cause, nil)
 	}
-	wait := time.Duration(0)
-	if ended {
-		wait = cr.waits.settle
+	over := threw(cause) // the server is done with it; nothing comes late
+	looks := []time.Duration{0, cr.waits.late}
+	if over {
+		looks = []time.Duration{cr.waits.settle}
 	}
-	for {
+	for _, wait := range looks {
 		if !pause(ctx, wait) {
-			return cr.ambiguous(cause, nil)
+			break
 		}
 		found, err := cr.lookUp(ctx, cr.name, cr.now())
 		switch {
-		case err == nil && ended && len(found) > 1:
-			return nameTaken() // a lost race: 10.8 and 10.9 show its loser until they restart
-		case err == nil:
-			return cr.judgeFound(ctx, found[0], cause)
-		case sdk.ReasonOf(err) != sdk.ReasonNotFound:
-			return cr.ambiguous(cause, err)
-		case ended:
+		case sdk.ReasonOf(err) == sdk.ReasonNotFound && over:
 			return cause // it is not there, and will not be
-		case wait == cr.waits.late:
-			return cr.ambiguous(cause, nil)
+		case sdk.ReasonOf(err) == sdk.ReasonNotFound:
+			continue
+		case err != nil:
+			return cr.ambiguous(cause, err)
+		case over && len(found) > 1:
+			return nameTaken() // a lost race: 10.8 and 10.9 show its loser until they restart
+		case inUse(found[0]):
+			return nameTaken() // names are unique, so that the creation has failed
+		case cr.made(ctx, found[0], over):
+			if undone := cr.undo(ctx, found[0].id); undone != nil {
+				return cr.leftBehind(cause, undone)
+			}
+			return cause
 		}
-		wait = cr.waits.late
 	}
+	return cr.ambiguous(cause, nil)
 }
 
-// judgeFound decides about an account that is there after a creation without an
-// answer.
-func (cr *creation) judgeFound(ctx context.Context, r record, cause error) error {
+// inUse says that somebody has signed in to the account or has set it up: then it
+// is not one that was made a moment ago.
+func inUse(r record) bool {
 	p := &r.Policy
-	untouched := !p.IsAdministrator && !p.IsDisabled && p.EnableAllFolders != nil && *p.EnableAllFolders
-	if !untouched || !r.lastActive().IsZero() {
-		// Somebody uses it or has set it up. Names are unique, so that the
-		// creation has failed.
-		return nameTaken()
-	}
-	if !cr.absent || !cr.provenBy(r, cause) {
-		return cr.ambiguous(cause, nil)
-	}
-	if undone := cr.undo(ctx, r.id); undone != nil {
-		return cr.leftBehind(cause, undone)
-	}
-	return cause
+	asNew := !p.IsAdministrator && !p.IsDisabled && p.EnableAllFolders != nil && *p.EnableAllFolders
+	return !asNew || !r.lastActive().IsZero()
 }
 
-// provenBy says whether the account, which was not there a minute ago and which
-// nobody has touched, comes from this creation. After an exception it may be the
-// account of somebody who was faster by a moment; theirs has a password by now,
-// and one that the exception cut short has none.
-func (cr *creation) provenBy(r record, cause error) bool {
-	if r.Name != cr.name {
+// made says whether an account that nobody uses comes from this creation, beyond
+// doubt: less than a minute ago it was not there, and it opens with the password
+// that was chosen. After an exception, one without a password counts too: the
+// server writes it second, and whoever else was faster by a moment has theirs by
+// now. Up to 11 the server tells.
+func (cr *creation) made(ctx context.Context, r record, over bool) bool {
+	if !cr.absent || r.Name != cr.name {
 		return false
 	}
-	if !threw(cause) {
+	if over && cr.server.version.tellsPassword() && r.HasPassword != nil && !*r.HasPassword {
 		return true
 	}
-	return cr.server.version.tellsPassword() && r.HasPassword != nil && !*r.HasPassword
+	id, ok, err := cr.signIn(ctx, cr.name, cr.password)
+	if err != nil {
+		cr.log.WarnContext(ctx, "it could not be seen whose account this is", "user", r.id.String(), "error", err)
+	}
+	return ok && id == r.id
 }
 
 // undo deletes the account, whatever became of the call: until then it may see
