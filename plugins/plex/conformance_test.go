@@ -17,6 +17,7 @@ import (
 
 // R3.8, R4.6: the plugin keeps the contract, in process, over gRPC and as a program.
 func TestConformance(t *testing.T) {
+	t.Parallel() // mostly waiting
 	program := filepath.Join(t.TempDir(), "zondarr-plugin-plex")
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()

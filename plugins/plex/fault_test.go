@@ -104,6 +104,7 @@ func (r *rig) others() string {
 // lost that is not told, no access is wider than before or than asked, nobody
 // else is touched, the words are for people, and repeating ends as asked.
 func TestFaultSchedules(t *testing.T) {
+	t.Parallel()
 	faults := []plextest.Fault{
 		{Kind: plextest.FaultDown}, {Kind: plextest.FaultDropRequest}, {Kind: plextest.FaultDropResponse}, {Kind: plextest.FaultHTML},
 		{Kind: plextest.FaultRateLimit}, {Kind: plextest.FaultTruncate}, {Kind: plextest.FaultGone},
