@@ -3,6 +3,7 @@ package jellyfin
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -163,7 +164,7 @@ func TestAdministratorsAreProtected(t *testing.T) {
 			t.Errorf("an administrator is %+v", got)
 		}
 		for _, r := range u.Requests() {
-			if r.Method != "GET" && r.Path != "/Users/New" && r.Path != "/Users/AuthenticateByName" && r.Path != "/Sessions/Logout" {
+			if r.Method != http.MethodGet {
 				t.Errorf("%s %s was tried", r.Method, r.Path)
 			}
 		}
