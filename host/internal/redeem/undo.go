@@ -277,6 +277,10 @@ func (s *Service) deleteUser(ctx context.Context, p sdk.Provisioner, id string) 
 	return err
 }
 
+// clockSkew is how far a media server's clock may be off before an account of its
+// seems older than it is.
+const clockSkew = 10 * time.Minute
+
 // notOurs gives the reason to doubt that an account, found after a create of
 // unknown outcome, was made by that create; "" when it is beyond doubt. The
 // step holds the name's claim for as long as it is not released.
@@ -286,6 +290,8 @@ func (s *Service) notOurs(ctx context.Context, st Step, found sdk.User) (string,
 		return "nobody looked before whether the account was there", nil
 	case found.Protected:
 		return "the account is protected (an administrator or owner)", nil
+	case st.deadline != nil && !found.CreatedAt.IsZero() && found.CreatedAt.Before(st.deadline.Add(-s.Policy.Write-clockSkew)):
+		return "the account is older than this attempt", nil
 	case found.SignedIn != nil && *found.SignedIn:
 		return "somebody has signed in to the account", nil
 	case found.SignedIn == nil && st.linkedAccountID == nil:

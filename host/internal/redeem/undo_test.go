@@ -134,9 +134,10 @@ func TestDoubtIsLeftToAnAdmin(t *testing.T) {
 		})
 	})
 	for name, change := range map[string]func(*sdk.User){
-		"SignedIn":      signedIn,
-		"NobodyCanTell": func(u *sdk.User) { u.SignedIn = nil },
-		"Protected":     func(u *sdk.User) { u.Protected = true },
+		"SignedIn":       signedIn,
+		"NobodyCanTell":  func(u *sdk.User) { u.SignedIn = nil },
+		"Protected":      func(u *sdk.User) { u.Protected = true },
+		"OlderThanWeAre": func(u *sdk.User) { u.CreatedAt = u.CreatedAt.Add(-time.Hour) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			virtual(t, []string{"home"}, func(t *testing.T, w *world) {
