@@ -22,9 +22,13 @@ type clients struct {
 	do             func(ctx context.Context, op string, req any) error
 }
 
-func (c *clients) open(context.Context, sdk.OpenRequest) (sdk.MediaClient, error) {
+func (c *clients) open(ctx context.Context, _ sdk.OpenRequest) (sdk.MediaClient, error) {
 	c.opened.Add(1)
-	time.Sleep(c.delay)
+	select {
+	case <-time.After(c.delay):
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	return &stub{do: c.do, closed: func() { c.closed.Add(1) }}, nil
 }
 
