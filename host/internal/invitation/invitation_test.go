@@ -347,3 +347,22 @@ func TestValidityAgreesWithTheModel(t *testing.T) {
 		})
 	})
 }
+
+// Whatever somebody types means only codes that can be stored, and means a stored
+// code when it is that code.
+func FuzzTyped(f *testing.F) {
+	for _, s := range []string{"", "abcd", " K7M2-QX9P-R4TD ", "k7m2qx9pr4td", "ſecret", "ı-ı-ı", "----", "\x00"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, code string) {
+		meant := typed(code)
+		for _, m := range meant {
+			if !codePattern.MatchString(m) {
+				t.Errorf("%q may mean %q, which no code is", code, m)
+			}
+		}
+		if codePattern.MatchString(code) && (len(meant) == 0 || meant[0] != code) {
+			t.Errorf("%q does not mean itself first: %q", code, meant)
+		}
+	})
+}

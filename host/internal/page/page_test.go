@@ -87,3 +87,25 @@ func TestNullsSortLastAscending(t *testing.T) {
 		t.Errorf("the instant came back as %v, want %v", got, at)
 	}
 }
+
+// No cursor, however made, does more than be refused.
+func FuzzCursor(f *testing.F) {
+	q, err := list().Open(Request{Limit: 1, Sort: "name"}, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	_, cursor := q.Cut([]row{{id: uuid.New(), name: "a"}, {}})
+	f.Add(cursor, "name")
+	f.Add("eyJ2IjpudWxsfQ", "at")
+	f.Add("", "-at")
+	f.Fuzz(func(t *testing.T, cursor, sort string) {
+		q, err := list().Open(Request{Cursor: cursor, Sort: sort}, nil)
+		if err != nil {
+			if code := fault.CodeOf(err); code != fault.CodeInvalidCursor && code != fault.CodeInvalidInput {
+				t.Errorf("got %v", err)
+			}
+			return
+		}
+		q.Apply(sql.Dialect(dialect.SQLite).Select("*").From(sql.Table("t")))
+	})
+}
