@@ -126,9 +126,9 @@ func (cr *creation) made(ctx context.Context, r record, over bool) bool {
 // undo deletes the account, whatever became of the call: until then it may see
 // everything. What cannot be deleted is at least disabled.
 func (cr *creation) undo(ctx context.Context, id guid) error {
-	left := min(max(time.Until(cr.until), undoAtLeast), undoTime)
-	if ctx.Err() == nil {
-		left = max(time.Until(cr.until), undoAtLeast)
+	left := max(time.Until(cr.until), undoAtLeast)
+	if ctx.Err() != nil {
+		left = min(left, undoTime)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
 	defer cancel()

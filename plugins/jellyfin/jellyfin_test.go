@@ -91,3 +91,18 @@ func TestUserLifecycle(t *testing.T) {
 		wantReason(t, err, sdk.ReasonNotFound)
 	})
 }
+
+// Behind a base path everything is where it was, however deep.
+func TestBasePath(t *testing.T) {
+	for _, path := range []string{"/jellyfin", "/media/jf"} {
+		u := start(t, jellyfintest.Config{BasePath: path})
+		c := u.open()
+		must(testConnection(t, c))(t)
+		id := u.AddUser("bob", password)
+		for verb, call := range everyVerb(t, c, id) {
+			if err := call(); err != nil && sdk.ReasonOf(err) != sdk.ReasonNotFound { // bob is deleted on the way
+				t.Errorf("%s under %s: %v", verb, path, err)
+			}
+		}
+	}
+}
