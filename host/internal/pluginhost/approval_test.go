@@ -89,6 +89,21 @@ func TestApprovalOfAnotherReplica(t *testing.T) {
 	h.await("media", StateDisabled)
 }
 
+// Approvals that were read before a decision was made here do not undo it.
+func TestOldReadingUndoesNothing(t *testing.T) {
+	h := newHouse(t)
+	h.start()
+	drop(t, h.dir, "media", variant{})
+	h.await("media", StateAwaitingApproval)
+	old := h.reload(t.Context())
+	h.approve("media")
+	e := h.entries["media"]
+	e.update(e.file, true, old)
+	if s := h.status("media"); s.State != StateReady || s.ApprovedAt.IsZero() {
+		t.Errorf("it is %+v", s)
+	}
+}
+
 // A damaged copy in the store is made again, and without its file refused.
 func TestDamagedStore(t *testing.T) {
 	h := newHouse(t)

@@ -12,11 +12,13 @@ import (
 )
 
 // List gives every plugin, by name, without the output of crashes.
-func (h *Host) List() []Status {
+func (h *Host) List() []Status { return h.statuses(context.Background()) }
+
+func (h *Host) statuses(ctx context.Context) []Status {
 	entries := h.list()
 	out := make([]Status, len(entries))
 	for i, e := range entries {
-		out[i] = e.public()
+		out[i] = h.show(ctx, e)
 		if out[i].LastCrash != nil {
 			out[i].LastCrash.OutputTail = ""
 		}
@@ -54,7 +56,7 @@ func (h *Host) Rescan(ctx context.Context) ([]Status, error) {
 	if err := h.rescan(ctx); err != nil {
 		return nil, err
 	}
-	return h.List(), nil
+	return h.statuses(ctx), nil
 }
 
 func (h *Host) rescan(ctx context.Context) error {

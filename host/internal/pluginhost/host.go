@@ -99,7 +99,7 @@ func New(c Config) *Host {
 		c.StoredServers = func(context.Context) ([]sdk.ServerRef, error) { return nil, nil }
 	}
 	c.Registry.UsePolicy(c.Policy.Calls)
-	return &Host{
+	h := &Host{
 		policy: c.Policy, registry: c.Registry, log: c.Logger, records: records{c.DB},
 		store:   store{filepath.Join(c.DataDir, "plugin-store")},
 		runBase: c.RunDir, storedServers: c.StoredServers, now: time.Now, logCtx: context.Background(),
@@ -110,6 +110,8 @@ func New(c Config) *Host {
 		scanAsked: make(chan chan struct{}),
 		entries:   map[string]*entry{}, binaries: map[string]*binaryRecord{},
 	}
+	h.hurry, h.hurryNow = context.WithCancel(context.Background())
+	return h
 }
 
 // Start hardens the process, looks for plugins and starts what may run. It
@@ -142,10 +144,8 @@ func (h *Host) Start(ctx context.Context) (err error) {
 	h.launcher.runDir = h.run.path
 
 	// The host lives until Stop, longer than the caller's context.
-	life := context.WithoutCancel(ctx)
-	loopCtx, cancel := context.WithCancel(life)
+	loopCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	h.cancel = cancel
-	h.hurry, h.hurryNow = context.WithCancel(life)
 	h.apply(loopCtx, h.firstScan(ctx), known)
 	h.loops.Go(func() { h.scanLoop(loopCtx) })
 

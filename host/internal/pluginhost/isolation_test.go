@@ -124,7 +124,7 @@ func TestHostCannotBeRead(t *testing.T) {
 
 // R4.8: no plugin outlives a host that is killed, whatever it is doing.
 func TestHostKilledLeavesNoOrphan(t *testing.T) {
-	cmd, report := startRole(t, map[string]variant{"media": {}, "busy": {}, "stopped": {}}, "grandchild:group")
+	cmd, report := startRole(t, map[string]variant{"media": {}, "deaf": {Mode: "deaf"}, "stopped": {}}, "grandchild:group")
 	if len(report.PIDs) != 3 {
 		t.Fatalf("the host reports %+v", report)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -92,6 +93,7 @@ func TestSecretsAreScrubbed(t *testing.T) {
 	for _, do := range []string{
 		"log:a " + secret + " b", "stderr:the raw key " + secret, "stderr:the json " + string(quoted),
 		"stderr:the proxy proxy-passw0rd", "stdout:printed " + secret, `stderr:{"msg":"quoted","key":` + string(quoted) + `}`,
+		`stderr:{"msg":` + string(quoted) + `,"level":"WARN"}`, `stderr:{"msg":"as a name",` + string(quoted) + `:[` + string(quoted) + `]}`,
 	} {
 		if _, err := h.get(ref, do); err != nil {
 			t.Fatal(err)
@@ -183,6 +185,38 @@ func TestFloodOfStderr(t *testing.T) {
 	if s := h.status("media"); s.State != StateReady {
 		t.Errorf("it is %+v", s)
 	}
+}
+
+// Output is read no faster than the policy says.
+func TestOutputIsThrottled(t *testing.T) {
+	p := DefaultPolicy()
+	p.OutputRate, p.LogRate = 1<<20, 1
+	o := newOutput(slog.New(slog.DiscardHandler), newScrubber(), p)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	endless := &endless{until: ctx}
+	o.read(context.Background(), endless)
+	if endless.read > 1<<20+1<<20 { // the burst, and half a second with room for a slow machine
+		t.Errorf("%d KiB were read in half a second at 1 MiB/s", endless.read>>10)
+	}
+}
+
+// endless is output without end, until a context ends.
+type endless struct {
+	until context.Context
+	read  int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.until.Err() != nil {
+		return 0, io.EOF
+	}
+	for i := range p {
+		p[i] = 'x'
+	}
+	p[len(p)-1] = '\n'
+	e.read += len(p)
+	return len(p), nil
 }
 
 // The tail is the last output, whole lines, bounded.

@@ -2,13 +2,20 @@ package pluginhost
 
 import (
 	"bytes"
+	"context"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 )
 
 // What cannot run says so in a state and a message, and disturbs nobody.
@@ -85,6 +92,55 @@ func TestStartsThatMayHeal(t *testing.T) {
 	}
 }
 
+// A plugin listens on a socket in its run directory and nowhere else.
+func TestAddressOfAPlugin(t *testing.T) {
+	p := &process{socketDir: "/run/zdr/plugin-dir1"}
+	if _, _, err := p.PluginToHost("unix", "/run/zdr/plugin-dir1/plugin1"); err != nil {
+		t.Error(err)
+	}
+	for _, elsewhere := range [][2]string{
+		{"tcp", "127.0.0.1:1"}, {"unix", "/tmp/x.sock"}, {"unix", "/run/zdr/plugin-dir1/../plugin-dir2/plugin1"}, {"unix", ""}, {"unix", "plugin1"},
+	} {
+		if _, _, err := p.PluginToHost(elsewhere[0], elsewhere[1]); err == nil {
+			t.Errorf("%v is taken", elsewhere)
+		}
+	}
+}
+
+// go-plugin leaves a connection and two goroutines behind for any failure of its
+// stdio stream but one.
+func TestFailureOfStdioIsTolerated(t *testing.T) {
+	fail := func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+		return nil, grpcstatus.Error(codes.Canceled, "the process is gone")
+	}
+	for method, want := range map[string]codes.Code{"/plugin.GRPCStdio/StreamStdio": codes.Unavailable, "/plugin.GRPCBroker/StartStream": codes.Canceled} {
+		if _, err := tolerateNoStdio(t.Context(), nil, nil, method, fail); grpcstatus.Code(err) != want {
+			t.Errorf("%s gives %v", method, err)
+		}
+	}
+}
+
+// A process that dies between its handshake and its first call leaves nothing.
+func TestDeathAfterHandshakeLeaksNothing(t *testing.T) {
+	h := newHouse(t, withPolicy(func(p *Policy) { p.BackoffMin, p.BackoffMax = time.Millisecond, 2*time.Millisecond }))
+	drop(t, h.install, "bad", variant{Mode: "dieafter"})
+	h.start()
+	crashes := func(n int) {
+		eventually(t, "it died often enough", func() bool {
+			h.entries["bad"].mu.Lock()
+			defer h.entries["bad"].mu.Unlock()
+			return len(h.entries["bad"].crashes.times) >= n
+		})
+	}
+	crashes(3)
+	goroutines, fds := settledCounts()
+	crashes(30)
+	moreGoroutines, moreFDs := settledCounts()
+	if moreGoroutines > goroutines+8 || moreFDs > fds+12 { // one start is always under way
+		t.Errorf("goroutines %d, then %d; descriptors %d, then %d", goroutines, moreGoroutines, fds, moreFDs)
+	}
+}
+
 // A slow start is only slow.
 func TestSlowStart(t *testing.T) {
 	h := newHouse(t)
@@ -110,6 +166,7 @@ func TestFilesThatAreNotTaken(t *testing.T) {
 		{"WrongArchitecture", func(t *testing.T, dir string) { dropFile(t, dir, "bad", other) }, CodeWrongPlatform, "s390x"},
 		{"WindowsProgram", func(t *testing.T, dir string) { dropFile(t, dir, "bad", []byte("MZ\x90\x00 and so on")) }, CodeWrongPlatform, "windows"},
 		{"CutShort", func(t *testing.T, dir string) { dropFile(t, dir, "bad", template[:len(template)/2]) }, CodeIncomplete, "not complete"},
+		{"CutByOneByte", func(t *testing.T, dir string) { dropFile(t, dir, "bad", template[:len(template)-1]) }, CodeIncomplete, "not complete"},
 		{"WorldWritable", func(t *testing.T, dir string) {
 			must(t, os.Chmod(drop(t, dir, "bad", variant{}), 0o777))
 		}, CodeWorldWritable, "file"},
@@ -142,6 +199,31 @@ func TestFilesThatAreNotTaken(t *testing.T) {
 				t.Error("it was approved")
 			}
 		})
+	}
+}
+
+// However a program is laid out, its own headers tell that a part is missing.
+func TestCutProgramIsIncomplete(t *testing.T) {
+	self, err := os.Executable() // with symbols and debug information, unlike the test plugin
+	must(t, err)
+	for _, path := range []string{self, dropFile(t, t.TempDir(), "whole", template)} {
+		f, err := os.Open(path)
+		must(t, err)
+		defer f.Close()
+		must(t, checkFormat(f))
+		info, err := f.Stat()
+		must(t, err)
+		cut, err := os.CreateTemp(t.TempDir(), "cut")
+		must(t, err)
+		defer cut.Close()
+		_, err = io.Copy(cut, f)
+		must(t, err)
+		for _, size := range []int64{info.Size() - 1, info.Size() - 1000, info.Size() * 9 / 10, info.Size() / 2, 100_000, 1000, 64, 20} {
+			must(t, cut.Truncate(size))
+			if err := checkFormat(cut); !errors.Is(err, errIncomplete) {
+				t.Errorf("of %d bytes %d are taken for a program: %v", info.Size(), size, err)
+			}
+		}
 	}
 }
 

@@ -6,10 +6,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,7 +98,36 @@ func start(mode string) {
 	case "slow":
 		d, _ := time.ParseDuration(arg)
 		time.Sleep(d)
+	case "dieafter":
+		dieAfterHandshake()
+	case "deaf":
+		// It does not notice the end of its host.
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			panic(err)
+		}
+		os.Stdin = null
 	}
+}
+
+// dieAfterHandshake says what a plugin says, and is gone.
+func dieAfterHandshake() {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		panic(err)
+	}
+	socket := filepath.Join(os.Getenv("PLUGIN_UNIX_SOCKET_DIR"), "plugin1")
+	if _, err := net.Listen("unix", socket); err != nil {
+		panic(err)
+	}
+	fmt.Printf("1|1|unix|%s|grpc|%s\n", socket, base64.RawStdEncoding.EncodeToString(der))
+	time.Sleep(time.Duration(time.Now().UnixNano()%3) * time.Millisecond)
+	os.Exit(1)
 }
 
 func flood() {
