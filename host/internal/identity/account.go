@@ -54,7 +54,7 @@ func (s *Service) read(ctx context.Context, u User) (sdk.User, error) {
 		if u.takenAway() {
 			return sdk.User{ID: u.ExternalID, Username: u.Username, Kind: u.Kind, Status: sdk.StatusSuspended}, nil
 		}
-		if _, werr := s.change(ctx, u, func(q *db.UserUpdate) { q.SetStatus(user.StatusMissing) }); werr != nil {
+		if werr := s.note(ctx, u, func(q *db.UserUpdate) { q.SetStatus(user.StatusMissing) }); werr != nil {
 			return sdk.User{}, werr
 		}
 	}
@@ -75,28 +75,24 @@ func asFaultOrNil(u User, err error) error {
 	return asFault(u, err)
 }
 
-// suspend takes an account's access away. What it could do is stored before, and
-// only if it is not suspended already: that would store the emptied access in
-// place of the real one. It gives what the server says afterwards; ok is false
-// when somebody changed the user meanwhile.
-func (s *Service) suspend(ctx context.Context, u User) (told sdk.User, kept User, ok bool, err error) {
-	if !u.can(sdk.CapSuspend) {
+// suspend takes an account's access away; told is what the server just said of
+// it. What it could do is stored before, and only if it is not suspended already:
+// that would store the emptied access in place of the real one. It gives what the
+// server says afterwards and the user as it is stored then; ok is false when
+// somebody changed the user meanwhile, and nothing was done.
+func (s *Service) suspend(ctx context.Context, u User, person Identity, told sdk.User) (after sdk.User, kept User, ok bool, err error) {
+	switch {
+	case !u.can(sdk.CapSuspend):
 		return told, u, false, unsupported(u, "suspending")
-	}
-	if told, err = s.read(ctx, u); err != nil {
-		return told, u, false, err
-	}
-	if told.Protected {
-		_, err := s.change(ctx, u, func(q *db.UserUpdate) { q.SetProtected(true) })
-		if err == nil {
-			err = protected(u)
+	case told.Protected:
+		if err := s.note(ctx, u, func(q *db.UserUpdate) { q.SetProtected(true) }); err != nil {
+			return told, u, false, err
 		}
-		return told, u, false, err
-	}
-	if told.Status == sdk.StatusSuspended {
+		return told, u, false, protected(u)
+	case told.Status == sdk.StatusSuspended:
 		return told, u, true, nil
 	}
-	if kept, ok, err = s.keepAccess(ctx, u, told); err != nil || !ok {
+	if kept, ok, err = s.keepAccess(ctx, u, person, told); err != nil || !ok {
 		return told, kept, ok, err
 	}
 	c, err := s.remote(ctx, u)
@@ -121,7 +117,7 @@ func (s *Service) suspend(ctx context.Context, u User) (told sdk.User, kept User
 
 // keepAccess stores what an account can do and what its plugin needs to give it
 // back, before either is taken away.
-func (s *Service) keepAccess(ctx context.Context, u User, told sdk.User) (User, bool, error) {
+func (s *Service) keepAccess(ctx context.Context, u User, person Identity, told sdk.User) (User, bool, error) {
 	var sealed []byte
 	if len(told.PluginState) > 0 {
 		var err error
@@ -136,7 +132,7 @@ func (s *Service) keepAccess(ctx context.Context, u User, told sdk.User) (User, 
 			return u, false, err
 		}
 	}
-	ok, err := s.change(ctx, u, func(q *db.UserUpdate) {
+	ok, err := s.change(ctx, u, person, func(q *db.UserUpdate) {
 		if sealed != nil {
 			q.SetPluginState(sealed)
 		} else {
@@ -163,16 +159,12 @@ func (s *Service) keepAccess(ctx context.Context, u User, told sdk.User) (User, 
 	return kept, true, err
 }
 
-// resume gives an account the access that was stored when it was suspended.
-func (s *Service) resume(ctx context.Context, u User) (sdk.User, error) {
-	if !u.can(sdk.CapSuspend) {
-		return sdk.User{}, unsupported(u, "resuming")
-	}
-	told, err := s.read(ctx, u)
-	if err != nil {
-		return told, err
-	}
+// resume gives an account the access that was stored when it was suspended; told
+// is what the server just said of it.
+func (s *Service) resume(ctx context.Context, u User, told sdk.User) (_ sdk.User, err error) {
 	switch {
+	case !u.can(sdk.CapSuspend):
+		return told, unsupported(u, "resuming")
 	case told.Protected:
 		return told, protected(u)
 	case told.Status != sdk.StatusSuspended:
@@ -221,7 +213,7 @@ func (s *Service) remove(ctx context.Context, u User) error {
 	defer cancel()
 	_, err = p.DeleteUser(called, sdk.DeleteUserRequest{ID: u.ExternalID})
 	if sdk.ReasonOf(err) == sdk.ReasonProtected {
-		if _, werr := s.change(ctx, u, func(q *db.UserUpdate) { q.SetProtected(true) }); werr != nil {
+		if werr := s.note(ctx, u, func(q *db.UserUpdate) { q.SetProtected(true) }); werr != nil {
 			return werr
 		}
 	}

@@ -137,41 +137,39 @@ func (s *Service) expire(ctx context.Context, listed User) error {
 		s.Log.InfoContext(ctx, "expired account deleted", "server", u.ServerName, "username", u.Username)
 		return s.forget(ctx, u)
 	}
-	told, kept, ok, err := s.suspend(ctx, u)
+	told, err := s.read(ctx, u)
 	if fault.CodeOf(err) == fault.CodeNotFound {
 		return nil // written down as missing
 	}
-	if err != nil || !ok {
+	if err != nil {
 		return err
 	}
-	ok, err = s.change(ctx, kept, func(q *db.UserUpdate) { s.seen(q, told) })
+	told, kept, ok, err := s.suspend(ctx, u, person, told)
+	if err != nil {
+		return err
+	}
+	if ok {
+		ok, err = s.change(ctx, kept, person, func(q *db.UserUpdate) { s.seen(q, told) })
+	}
 	if err == nil && !ok {
 		// Somebody changed it while it was suspended: if that was an extension,
-		// the change saw an account that worked. It is looked at again.
-		return s.afterRace(ctx, u.ID)
+		// the change saw an account that worked.
+		return s.settle(ctx, u.ID)
 	}
 	s.Log.InfoContext(ctx, "expired account disabled", "server", u.ServerName, "username", u.Username)
 	return err
 }
 
-// afterRace makes the server agree with a user that was changed while the sweep
+// settle makes the server agree with a user that was changed while the sweep
 // suspended it.
-func (s *Service) afterRace(ctx context.Context, id uuid.UUID) error {
+func (s *Service) settle(ctx context.Context, id uuid.UUID) error {
 	for range maxAttempts {
 		u, person, err := s.user(ctx, id)
+		if fault.CodeOf(err) == fault.CodeNotFound {
+			return nil
+		}
 		if err != nil {
 			return err
-		}
-		u.Status = StatusUnknown // the server is asked
-		if !effective(u, person, s.Now()) {
-			told, err := s.read(ctx, u)
-			if err != nil {
-				return err
-			}
-			if ok, err := s.change(ctx, u, func(q *db.UserUpdate) { s.seen(q, told) }); ok || err != nil {
-				return err
-			}
-			continue
 		}
 		if ok, err := s.bring(ctx, u, u, person, true); ok || err != nil {
 			return err

@@ -38,7 +38,7 @@ const (
 // a time. When one fails the person stays as it was, what was done to the others
 // shows in their status, and the same request goes on where it stopped.
 func (s *Service) Update(ctx context.Context, id uuid.UUID, p Patch) (Identity, error) {
-	for range maxAttempts {
+	for attempt := range maxAttempts {
 		person, err := s.identity(ctx, id)
 		if err != nil {
 			return Identity{}, err
@@ -48,7 +48,7 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, p Patch) (Identity, 
 			return Identity{}, err
 		}
 		if p.Enabled != nil || p.ExpiresAt != nil {
-			if err := s.bringAll(ctx, next, p.Enabled != nil); err != nil {
+			if err := s.bringAll(ctx, next, p.Enabled != nil || attempt > 0); err != nil {
 				return Identity{}, err
 			}
 		}
@@ -56,9 +56,18 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, p Patch) (Identity, 
 		if err != nil {
 			return Identity{}, err
 		}
-		if ok {
-			return s.identity(ctx, id)
+		if !ok {
+			continue
 		}
+		if next, err = s.identity(ctx, id); err != nil || p.Enabled == nil && p.ExpiresAt == nil {
+			return next, err
+		}
+		// An account that was changed while the person was still as before is
+		// brought to agree with how it stands now.
+		if err := s.bringAll(ctx, next, false); err != nil {
+			return Identity{}, err
+		}
+		return s.identity(ctx, id)
 	}
 	return Identity{}, changedMeanwhile(entity, id.String())
 }
@@ -103,20 +112,24 @@ func (i Identity) patched(p Patch) (Identity, error) {
 // bringAll makes the media servers agree with how a person will stand. Protected
 // accounts are left alone: a person may be switched off although one of their
 // accounts is an administrator, which is said by its status.
-func (s *Service) bringAll(ctx context.Context, next Identity, asked bool) error {
+func (s *Service) bringAll(ctx context.Context, next Identity, ask bool) error {
 	for _, listed := range next.Users {
 		if listed.Protected {
 			continue
 		}
-		for attempt := 1; ; attempt++ {
-			u, _, err := s.user(ctx, listed.ID)
+		for attempt := 0; ; attempt++ {
+			u, stored, err := s.user(ctx, listed.ID)
 			if fault.CodeOf(err) == fault.CodeNotFound {
 				break // deleted meanwhile
 			}
 			if err != nil {
 				return err
 			}
-			ok, err := s.bring(ctx, u, u, next, asked)
+			// Judged by how the person will stand, and stored only if the person is
+			// still as it was.
+			person := next
+			person.UpdatedAt = stored.UpdatedAt
+			ok, err := s.bring(ctx, u, u, person, ask || attempt > 0)
 			if err != nil {
 				return err
 			}

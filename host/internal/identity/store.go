@@ -111,13 +111,24 @@ func (s *Service) toUser(row *db.User) User {
 	return u
 }
 
-// change writes a user that nobody has changed since it was read; it says no when
-// somebody has. The time of the change is the row's version, so it always moves.
-func (s *Service) change(ctx context.Context, u User, set func(*db.UserUpdate)) (bool, error) {
-	q := s.DB.Ent.User.Update().Where(user.ID(u.ID), user.UpdatedAt(u.UpdatedAt)).SetUpdatedAt(s.after(u.UpdatedAt))
+// change writes a user that nobody has changed since it was read, nor the person
+// it belongs to; it says no when somebody has. The time of the change is the
+// row's version, so it always moves.
+func (s *Service) change(ctx context.Context, u User, person Identity, set func(*db.UserUpdate)) (bool, error) {
+	q := s.DB.Ent.User.Update().Where(user.ID(u.ID), user.UpdatedAt(u.UpdatedAt), user.HasIdentityWith(identity.UpdatedAt(person.UpdatedAt))).
+		SetUpdatedAt(s.after(u.UpdatedAt))
 	set(q)
 	n, err := q.Save(ctx)
 	return n == 1, database.Wrap("update", entityUser, err)
+}
+
+// note writes down what was learned of a user, whatever else was changed: that it
+// is missing, or protected.
+func (s *Service) note(ctx context.Context, u User, set func(*db.UserUpdate)) error {
+	q := s.DB.Ent.User.Update().Where(user.ID(u.ID)).SetUpdatedAt(s.after(u.UpdatedAt))
+	set(q)
+	_, err := q.Save(ctx)
+	return database.Wrap("update", entityUser, err)
 }
 
 // after gives the present, and never the time given.

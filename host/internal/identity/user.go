@@ -22,13 +22,13 @@ type UserPatch struct {
 
 // maxAttempts bounds how often a change starts again because somebody else
 // changed the same row between reading and writing.
-const maxAttempts = 4
+const maxAttempts = 10
 
 // UpdateUser changes one account: on its media server first, then here. Errors:
 // protected_account, capability_unsupported, expiry_action_unsupported, and what
 // the media server answers.
 func (s *Service) UpdateUser(ctx context.Context, id uuid.UUID, p UserPatch) (User, error) {
-	for range maxAttempts {
+	for attempt := range maxAttempts {
 		u, person, err := s.user(ctx, id)
 		if err != nil {
 			return User{}, err
@@ -41,7 +41,7 @@ func (s *Service) UpdateUser(ctx context.Context, id uuid.UUID, p UserPatch) (Us
 		if err := s.checkPatch(u, next, person, p); err != nil {
 			return User{}, err
 		}
-		ok, err := s.bring(ctx, u, next, person, p.Enabled != nil)
+		ok, err := s.bring(ctx, u, next, person, p.Enabled != nil || attempt > 0)
 		if err != nil {
 			return User{}, err
 		}
@@ -93,60 +93,77 @@ func (s *Service) checkPatch(u, next User, person Identity, p UserPatch) error {
 // bring makes the media server agree with next, and stores it: an account that
 // should work is resumed where it is suspended, one that was switched off is
 // suspended. One that has merely expired is left to the sweep, which does what
-// on_expiry says. It says no when somebody changed the user meanwhile. asked says
-// that the admin spoke of enabled, so that a status that is out of date is not
-// believed.
-func (s *Service) bring(ctx context.Context, u, next User, person Identity, asked bool) (bool, error) {
-	now := s.Now()
-	store := func(u User, told *sdk.User, resumed bool) (bool, error) {
-		return s.change(ctx, u, func(q *db.UserUpdate) {
-			q.SetEnabled(next.Enabled).SetOnExpiry(user.OnExpiry(next.OnExpiry))
-			put(next.ExpiresAt, q.SetExpiresAt, q.ClearExpiresAt)
-			if told != nil {
-				s.seen(q, *told)
-			}
-			if resumed {
-				q.ClearPluginState()
-			}
-		})
+// on_expiry says. It says no when somebody changed the user meanwhile: then it is
+// to be called again, with ask, since this attempt may have changed the server.
+//
+// ask says that the stored status is not believed, and the server is asked.
+func (s *Service) bring(ctx context.Context, u, next User, person Identity, ask bool) (bool, error) {
+	works, switchedOff := effective(next, person, s.Now()), !next.Enabled || !person.Enabled
+	var told *sdk.User
+	learn := func() error {
+		if told != nil {
+			return nil
+		}
+		is, err := s.read(ctx, u)
+		if err == nil {
+			told, u.Status = &is, string(statusOf(is.Status))
+		}
+		return err
 	}
-	works := effective(next, person, now)
-	switchedOff := !next.Enabled || !person.Enabled
+	if ask && u.can(sdk.CapReadUsers) && u.can(sdk.CapSuspend) {
+		if err := learn(); err != nil {
+			return s.gone(ctx, u, next, switchedOff, err)
+		}
+	}
 	switch {
-	case works && (u.Status == StatusSuspended || asked && u.can(sdk.CapSuspend)):
-		told, err := s.resume(ctx, u)
+	case works && u.Status == StatusSuspended:
+		if err := learn(); err != nil {
+			return false, err
+		}
+		after, err := s.resume(ctx, u, *told)
 		if err != nil {
 			return false, err
 		}
-		return store(u, &told, true)
-	case switchedOff && (asked || u.Status != StatusSuspended && u.Status != StatusMissing):
-		told, kept, ok, err := s.suspend(ctx, u)
-		if err != nil {
-			return s.gone(ctx, u, next, err)
+		return s.storeUser(ctx, u, next, person, &after)
+	case switchedOff && u.Status != StatusSuspended && (ask || u.Status != StatusMissing):
+		if err := learn(); err != nil {
+			return s.gone(ctx, u, next, switchedOff, err)
 		}
-		if !ok {
-			return false, nil
+		after, kept, ok, err := s.suspend(ctx, u, person, *told)
+		if err != nil || !ok {
+			return false, err
 		}
-		return store(kept, &told, false)
+		return s.storeUser(ctx, kept, next, person, &after)
 	default:
-		return store(u, nil, false)
+		return s.storeUser(ctx, u, next, person, told)
 	}
 }
 
+func (s *Service) storeUser(ctx context.Context, u, next User, person Identity, told *sdk.User) (bool, error) {
+	return s.change(ctx, u, person, func(q *db.UserUpdate) {
+		q.SetEnabled(next.Enabled).SetOnExpiry(user.OnExpiry(next.OnExpiry))
+		put(next.ExpiresAt, q.SetExpiresAt, q.ClearExpiresAt)
+		if told == nil {
+			return
+		}
+		s.seen(q, *told)
+		if told.Status != sdk.StatusSuspended {
+			q.ClearPluginState()
+		}
+	})
+}
+
 // gone stores that an account is switched off which no longer exists: there is
-// nothing left to suspend.
-func (s *Service) gone(ctx context.Context, u, next User, err error) (bool, error) {
-	if fault.CodeOf(err) != fault.CodeNotFound {
+// nothing left to suspend. Every other failure is passed on.
+func (s *Service) gone(ctx context.Context, u, next User, switchedOff bool, err error) (bool, error) {
+	if fault.CodeOf(err) != fault.CodeNotFound || !switchedOff {
 		return false, err
 	}
-	now, _, rerr := s.user(ctx, u.ID)
-	if rerr != nil {
-		return false, rerr
+	now, person, err := s.user(ctx, u.ID) // reading it has stored that it is missing
+	if err != nil {
+		return false, err
 	}
-	return s.change(ctx, now, func(q *db.UserUpdate) {
-		q.SetEnabled(next.Enabled).SetStatus(user.StatusMissing).SetOnExpiry(user.OnExpiry(next.OnExpiry))
-		put(next.ExpiresAt, q.SetExpiresAt, q.ClearExpiresAt)
-	})
+	return s.storeUser(ctx, now, next, person, nil)
 }
 
 // DeleteUser forgets a user; with account, its account is deleted from the media
