@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -223,14 +224,18 @@ func TestDeadlines(t *testing.T) {
 		return sdk.Errorf(sdk.ReasonTimeout, "the server did not answer in time")
 	}}
 	c := sdktest.Connect(t, &stubPlugin{stub: s}).Client(ref("one"))
+	var group sync.WaitGroup
 	for op, call := range ops {
-		ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
-		err := call(ctx, c)
-		cancel()
-		if e, ok := errors.AsType[*sdk.Error](err); !ok || e.Kind() != sdk.ReasonTimeout || e.Origin() != sdk.SourceUpstream {
-			t.Errorf("%s gave %#v", op, err)
-		}
+		group.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			err := call(ctx, c)
+			if e, ok := errors.AsType[*sdk.Error](err); !ok || e.Kind() != sdk.ReasonTimeout || e.Origin() != sdk.SourceUpstream {
+				t.Errorf("%s gave %#v", op, err)
+			}
+		})
 	}
+	group.Wait()
 	cancelled := make(chan struct{})
 	s.do = func(ctx context.Context, _ string, _ any) error {
 		<-ctx.Done()

@@ -90,7 +90,7 @@ func (s *Server) Close(ctx context.Context) error { return s.pool.shut(ctx) }
 
 // margin is how much earlier than the host's deadline an author's context ends, so
 // that a failure of the media server still arrives as such.
-func margin(left time.Duration) time.Duration { return min(250*time.Millisecond, left/10) }
+func margin(left time.Duration) time.Duration { return min(500*time.Millisecond, left/5) }
 
 // call is the way of every call that names a media server: find its client, see that
 // it has the interface C, run fn and turn what goes wrong into a status.

@@ -14,7 +14,7 @@ import (
 // Deadlines of the calls to a media server that fails.
 const (
 	faultDeadline = 5 * time.Second
-	slowDeadline  = 1500 * time.Millisecond
+	slowDeadline  = 2500 * time.Millisecond
 	// grace is how long after its deadline a call may end.
 	grace = time.Second
 )

@@ -238,7 +238,7 @@ async function within(call, run) {
   const controller = new AbortController();
   call.on('cancelled', () => controller.abort());
   const left = new Date(call.getDeadline()).getTime() - Date.now();
-  const timer = Number.isFinite(left) ? setTimeout(() => controller.abort(), left - Math.min(250, left / 10)) : undefined;
+  const timer = Number.isFinite(left) ? setTimeout(() => controller.abort(), left - Math.min(500, left / 5)) : undefined;
   const client = acquire(call.request.server);
   try {
     return await run(new Session(client, controller.signal), call.request);
