@@ -23,10 +23,33 @@ import (
 // TestScript runs the whole program, with real processes and simulated media
 // servers. The commands of the scripts are the methods of world.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+	t.Parallel()
+	p := params("")
+	p.Dir = scripts
+	testscript.Run(t, p)
+}
+
+// TestMainJobOnEveryJellyfin runs the main job against each version that has a
+// tested profile.
+func TestMainJobOnEveryJellyfin(t *testing.T) {
+	for _, version := range jellyfintest.Versions() {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			p := params(version)
+			p.Files = []string{filepath.Join(scripts, "main_job.txtar"), filepath.Join(scripts, "fail_closed.txtar")}
+			testscript.Run(t, p)
+		})
+	}
+}
+
+var scripts = filepath.Join("testdata", "script")
+
+// params are those of every script; a Jellyfin that names no version is of the
+// one given.
+func params(jellyfinVersion string) testscript.Params {
+	return testscript.Params{
 		Setup: func(e *testscript.Env) error {
-			w := &world{host: newInstalled(filepath.Join(e.WorkDir, "data"), "ZONDARR_JOIN_RATE=off"), jellyfins: map[string]*jellyfintest.Server{}}
+			w := &world{version: jellyfinVersion, host: newInstalled(filepath.Join(e.WorkDir, "data"), "ZONDARR_JOIN_RATE=off"), jellyfins: map[string]*jellyfintest.Server{}}
 			e.Values[worldKey{}] = w
 			e.Setenv("PATH", installation+string(os.PathListSeparator)+os.Getenv("PATH"))
 			e.Setenv("ZONDARR_DATA_DIR", w.host.data)
@@ -54,7 +77,7 @@ func TestScript(t *testing.T) {
 			"plex":         script((*world).startPlex), "approve": script((*world).approve), "share": script((*world).share),
 			"plexfault": script((*world).plexFault), "noplexsecrets": script((*world).noPlexSecrets), "signedout": script((*world).signedOut),
 		},
-	})
+	}
 }
 
 type worldKey struct{}
@@ -62,6 +85,7 @@ type worldKey struct{}
 // world is what one script acts on.
 type world struct {
 	host      *installed
+	version   string // of Jellyfins that name none
 	jellyfins map[string]*jellyfintest.Server
 	plex      *plextest.Fake
 	answer    []byte
@@ -174,7 +198,7 @@ func (w *world) await(_ *testscript.TestScript, _ bool, args []string) error {
 // jellyfin NAME [VERSION] starts a simulated Jellyfin with three libraries and
 // sets NAME_URL and NAME_KEY.
 func (w *world) jellyfin(ts *testscript.TestScript, _ bool, args []string) error {
-	config := jellyfintest.Config{ServerName: args[0]}
+	config := jellyfintest.Config{ServerName: args[0], Version: w.version}
 	if len(args) > 1 {
 		config.Version = args[1]
 	}
