@@ -197,7 +197,7 @@ func (c *client) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.Fin
 	if _, err := c.ready(ctx); err != nil {
 		return sdk.FindUserResponse{}, err
 	}
-	found, err := c.lookUp(ctx, req.Username, c.now().Add(-min(req.MaxAge, namesTTL)))
+	found, err := c.lookUp(ctx, req.Username, c.now().Add(-min(max(req.MaxAge, 0), namesTTL)))
 	if err != nil {
 		return sdk.FindUserResponse{}, err
 	}
