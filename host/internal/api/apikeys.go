@@ -56,11 +56,12 @@ func (a *API) getAPIKey(ctx context.Context, in *IDParam) (*body[APIKey], error)
 	return ok(toAPIKey(k, names)), err
 }
 
-func (a *API) createAPIKey(ctx context.Context, in *struct {
-	Body struct {
-		Name string `json:"name" minLength:"1" maxLength:"100"`
-	}
-}) (*created[NewAPIKey], error) {
+// APIKeyCreate is a new key.
+type APIKeyCreate struct {
+	Name string `json:"name" minLength:"1" maxLength:"100"`
+}
+
+func (a *API) createAPIKey(ctx context.Context, in *struct{ Body APIKeyCreate }) (*created[NewAPIKey], error) {
 	k, text, err := a.Keys.Create(ctx, in.Body.Name, actor(ctx))
 	if err != nil {
 		return nil, err

@@ -24,15 +24,18 @@ type GrantLibraries struct {
 	LibraryIDs []string `json:"library_ids" nullable:"false" doc:"Zondarr's ids of libraries of that server."`
 }
 
+// GrantLibrariesInput says which libraries are to be visible.
+type GrantLibrariesInput struct {
+	Access     string   `json:"access" enum:"all,none,only" doc:"There is no default: say it. only needs at least one library id, the others none."`
+	LibraryIDs []string `json:"library_ids,omitempty" maxItems:"1000" doc:"Zondarr's ids of libraries of that server."`
+}
+
 // GrantInput is a grant as it is written.
 type GrantInput struct {
-	Libraries struct {
-		Access     string   `json:"access" enum:"all,none,only" doc:"There is no default: say it. only needs at least one library id, the others none."`
-		LibraryIDs []string `json:"library_ids,omitempty" maxItems:"1000" doc:"Zondarr's ids of libraries of that server."`
-	} `json:"libraries"`
-	Permissions map[string]string `json:"permissions,omitempty" doc:"Name to allow or deny; an absent name is unset: the server type's default."`
-	Limits      map[string]int64  `json:"limits,omitempty" doc:"Name to number in the unit that the server type declares; 0 = no limit, absent = unset."`
-	Options     map[string]any    `json:"options,omitempty" doc:"By the server type's options_schema."`
+	Libraries   GrantLibrariesInput `json:"libraries"`
+	Permissions map[string]string   `json:"permissions,omitempty" doc:"Name to allow or deny; an absent name is unset: the server type's default."`
+	Limits      map[string]int64    `json:"limits,omitempty" doc:"Name to number in the unit that the server type declares; 0 = no limit, absent = unset."`
+	Options     map[string]any      `json:"options,omitempty" doc:"By the server type's options_schema."`
 }
 
 func (g GrantInput) grant(at string) (grant.Grant, []fault.Field) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/page"
 )
 
@@ -133,7 +134,7 @@ func decode(data []byte, v any) error {
 	switch err := json.Unmarshal(data, v).(type) { //nolint:errorlint // encoding/json gives its errors unwrapped
 	case nil:
 	case *json.UnmarshalTypeError:
-		return errors.New(doesNotFit + " " + err.Field)
+		return errors.New(doesNotFit + " " + members(err.Field))
 	case *json.SyntaxError:
 		return errors.New(notJSON)
 	default:
@@ -143,6 +144,12 @@ func decode(data []byte, v any) error {
 		return errors.New(unstorable)
 	}
 	return nil
+}
+
+// members gives a path of JSON members without the names of embedded types, which
+// encoding/json puts between them; members are in lower case.
+func members(path string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(path, "."), func(name string) bool { return name != strings.ToLower(name) }), ".")
 }
 
 func holdsNUL(v any) bool {
@@ -204,12 +211,12 @@ type created[T any] struct {
 // none is a 204.
 type none struct{}
 
-// inUTC gives an optional time in UTC.
+// inUTC gives an optional time in UTC, to the microsecond.
 func inUTC(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
 	}
-	u := t.UTC()
+	u := database.Micro(*t)
 	return &u
 }
 

@@ -42,11 +42,14 @@ func toJoinLink(l redeem.Link) JoinLink {
 	return out
 }
 
+// JoinLinkBegin begins a sign-in.
+type JoinLinkBegin struct {
+	Realm string `json:"realm" minLength:"1" maxLength:"64" doc:"One that GET /join/{code} asks for."`
+}
+
 func (a *API) beginLink(ctx context.Context, in *struct {
 	CodeParam
-	Body struct {
-		Realm string `json:"realm" minLength:"1" maxLength:"64" doc:"One that GET /join/{code} asks for."`
-	}
+	Body JoinLinkBegin
 }) (*created[JoinLink], error) {
 	l, err := guarded(ctx, a, func() (redeem.Link, error) {
 		if err := a.guard.redeem(clientKey(middleware.GetClientIPAddr(ctx)), codeKey(in.Code)); err != nil {

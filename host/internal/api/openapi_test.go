@@ -104,6 +104,11 @@ func TestDocumentIsWhole(t *testing.T) {
 			}
 		}
 	})
+	for name := range at(d.root, "components", "schemas").(object) {
+		if !regexp.MustCompile(`^[A-Z][A-Za-z0-9]*$`).MatchString(name) {
+			t.Errorf("a schema has no name of its own: %s", name)
+		}
+	}
 	ids := map[string]string{}
 	eachOperation(t, func(t *testing.T, d *document, op operation) {
 		id, _ := op.raw["operationId"].(string)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/pluginhost"
 )
 
@@ -91,12 +92,12 @@ func toPlugin(s pluginhost.Status, names map[string]string, withOutput bool) Plu
 	out := Plugin{
 		Name: s.Name, Version: s.Version, SDKVersion: s.SDKVersion, ProtocolVersion: s.ProtocolVersion, ServerType: text(s.ServerType),
 		Origin: string(s.Origin), FileName: s.FileName, SHA256: s.SHA256, SizeBytes: s.SizeBytes, Build: toBuild(s.Build),
-		State: string(s.State), StateSince: s.StateSince.UTC(), ErrorCode: text(s.ErrorCode), Message: text(s.Message),
+		State: string(s.State), StateSince: database.Micro(s.StateSince), ErrorCode: text(s.ErrorCode), Message: text(s.Message),
 		PID: positive(s.PID), StartedAt: moment(s.StartedAt), Restarts: s.Restarts, MemoryBytes: positive(s.MemoryBytes),
 		CrashLooping: s.CrashLooping, ApprovedAt: moment(s.ApprovedAt),
 	}
 	if c := s.LastCrash; c != nil {
-		crash := &PluginCrash{At: c.At.UTC(), Signal: text(c.Signal), LastCall: text(c.LastCall)}
+		crash := &PluginCrash{At: database.Micro(c.At), Signal: text(c.Signal), LastCall: text(c.LastCall)}
 		if c.Signal == "" {
 			crash.ExitCode = &c.ExitCode
 		}
@@ -106,7 +107,7 @@ func toPlugin(s pluginhost.Status, names map[string]string, withOutput bool) Plu
 		out.LastCrash = nullOf(crash)
 	}
 	if p := s.Pending; p != nil {
-		pending := &PluginPending{SHA256: p.SHA256, SizeBytes: p.SizeBytes, FoundAt: p.FoundAt.UTC(), Build: toBuild(p.Build), Misfits: make([]PluginMisfit, len(p.Misfits))}
+		pending := &PluginPending{SHA256: p.SHA256, SizeBytes: p.SizeBytes, FoundAt: database.Micro(p.FoundAt), Build: toBuild(p.Build), Misfits: make([]PluginMisfit, len(p.Misfits))}
 		for i, m := range p.Misfits {
 			pending.Misfits[i] = PluginMisfit{ServerID: m.ServerID, Problems: values(m.Problems)}
 		}
@@ -160,11 +161,14 @@ func (a *API) getPlugin(ctx context.Context, in *PluginParam) (*body[Plugin], er
 	return a.shownPlugin(ctx, s, err)
 }
 
+// PluginApproval approves one file.
+type PluginApproval struct {
+	SHA256 string `json:"sha256" pattern:"^[0-9a-f]{64}$" doc:"The hash that was looked at; 409 plugin_changed if the file is another by now."`
+}
+
 func (a *API) approvePlugin(ctx context.Context, in *struct {
 	PluginParam
-	Body struct {
-		SHA256 string `json:"sha256" pattern:"^[0-9a-f]{64}$" doc:"The hash that was looked at; 409 plugin_changed if the file is another by now."`
-	}
+	Body PluginApproval
 }) (*body[Plugin], error) {
 	s, err := a.Plugins.Approve(ctx, in.Name, in.Body.SHA256, actor(ctx))
 	return a.shownPlugin(ctx, s, err)

@@ -47,7 +47,8 @@ func TestErrorsRepeatNothing(t *testing.T) {
 				}
 			}
 			if rapid.Bool().Draw(rt, "wrong member") {
-				name := rapid.SampledFrom(append(sortedKeys(op.body["properties"].(object)), "nothing")).Draw(rt, "member")
+				properties, _ := op.body["properties"].(object)
+				name := rapid.SampledFrom(append(sortedKeys(properties), "nothing")).Draw(rt, "member")
 				r.body.(object)[name] = rapid.SampledFrom([]any{text, object{"a": text}, []any{text}}).Draw(rt, "value")
 			}
 		}

@@ -112,21 +112,27 @@ func (a *API) getRedemption(ctx context.Context, in *IDParam) (*body[Redemption]
 	return ok(toRedemption(r)), err
 }
 
+// RedemptionRetry holds nothing yet.
+type RedemptionRetry struct{}
+
 func (a *API) retryRedemption(ctx context.Context, in *struct {
 	IDParam
-	Body *struct{} `required:"false"`
+	Body *RedemptionRetry `required:"false"`
 }) (*body[Redemption], error) {
 	r, err := a.Redemptions.Retry(ctx, in.id())
 	return ok(toRedemption(r)), err
 }
 
+// StepResolution says what becomes of the account of a step that needs attention.
+type StepResolution struct {
+	Action          string `json:"action" enum:"delete_account,keep_account,forget" doc:"Delete the account on the media server, keep it as a user, or leave it and forget it."`
+	ConfirmUsername string `json:"confirm_username,omitempty" maxLength:"256" doc:"The username of the account; required to delete it."`
+}
+
 func (a *API) resolveStep(ctx context.Context, in *struct {
 	IDParam
 	ServerID string `path:"server_id" format:"uuid"`
-	Body     struct {
-		Action          string `json:"action" enum:"delete_account,keep_account,forget" doc:"Delete the account on the media server, keep it as a user, or leave it and forget it."`
-		ConfirmUsername string `json:"confirm_username,omitempty" maxLength:"256" doc:"The username of the account; required to delete it."`
-	}
+	Body     StepResolution
 }) (*body[Redemption], error) {
 	serverID, err := uuid.Parse(in.ServerID)
 	if err != nil {
