@@ -25,11 +25,11 @@ demo: build
 
 # Everything but the long tests, on SQLite and a private PostgreSQL.
 test: postgres
-	$(GO) test -timeout 20m ./...
+	$(GO) test -p 4 -timeout 20m ./...
 
 # With the race detector, on smaller data.
 race: postgres gcc
-	$(GO) test -race -short -timeout 40m ./...
+	$(GO) test -race -short -p 4 -timeout 40m ./...
 
 # The long ones: fault schedules, plugin killing, 100,000 users.
 soak: postgres
