@@ -214,10 +214,9 @@ func TestInstallationUpgrade(t *testing.T) {
 }
 
 func TestRescanFindsAtOnce(t *testing.T) {
-	h := newHouse(t, withPolicy(func(p *Policy) { p.ScanEvery = time.Hour; p.Settle = time.Millisecond }))
+	h := newHouse(t, withPolicy(func(p *Policy) { p.ScanEvery = time.Hour; p.Settle = 300 * time.Millisecond }))
 	h.start()
 	drop(t, h.dir, "media", variant{})
-	time.Sleep(5 * time.Millisecond)
 	list, err := h.Rescan(t.Context())
 	if err != nil || !slices.ContainsFunc(list, func(s Status) bool { return s.Name == "media" && s.State == StateAwaitingApproval }) {
 		t.Errorf("%+v, %v", list, err)

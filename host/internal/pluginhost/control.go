@@ -51,25 +51,26 @@ func (h *Host) find(name string) (*entry, error) {
 	return nil, fault.Missing("plugin", name)
 }
 
-// Rescan looks at the directories and the approvals now, and gives the list.
+// Rescan looks at the directories and the approvals now, and gives the list. For
+// a file that was written a moment ago it waits until the file has settled.
 func (h *Host) Rescan(ctx context.Context) ([]Status, error) {
-	if err := h.rescan(ctx); err != nil {
+	if err := h.rescan(ctx, true); err != nil {
 		return nil, err
 	}
 	return h.statuses(ctx), nil
 }
 
-func (h *Host) rescan(ctx context.Context) error {
-	answer := make(chan struct{})
+func (h *Host) rescan(ctx context.Context, patient bool) error {
+	asked := scanRequest{done: make(chan struct{}), patient: patient}
 	select {
-	case h.scanAsked <- answer:
+	case h.scanAsked <- asked:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-h.hurry.Done():
 		return fault.New(fault.Unavailable, fault.CodeStarting, "Zondarr is stopping.")
 	}
 	select {
-	case <-answer:
+	case <-asked.done:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -92,7 +93,7 @@ func (h *Host) Approve(ctx context.Context, name, sha256, by string) (Status, er
 	if err != nil {
 		return Status{}, err
 	}
-	if err := h.rescan(ctx); err != nil { // what lies there now is what counts
+	if err := h.rescan(ctx, false); err != nil { // what lies there now is what counts
 		return Status{}, err
 	}
 	art, err := e.candidate(sha256)

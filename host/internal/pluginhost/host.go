@@ -67,7 +67,7 @@ type Host struct {
 	hurryNow  context.CancelFunc
 	loops     sync.WaitGroup // keepers and the scan loop
 	work      sync.WaitGroup // what they started
-	scanAsked chan chan struct{}
+	scanAsked chan scanRequest
 
 	// deciding serialises what changes approvals here; decisions counts them, so
 	// that approvals read before one are not taken for the present.
@@ -107,7 +107,7 @@ func New(c Config) *Host {
 			installation: c.InstallationDir, dirs: c.Dirs, settle: c.Policy.Settle, log: c.Logger, now: time.Now, seen: map[string]*sighting{},
 		},
 		launcher:  launcher{policy: c.Policy, env: inherited(c.Env), log: c.Logger, now: time.Now},
-		scanAsked: make(chan chan struct{}),
+		scanAsked: make(chan scanRequest),
 		entries:   map[string]*entry{}, binaries: map[string]*binaryRecord{},
 	}
 	h.hurry, h.hurryNow = context.WithCancel(context.Background())
@@ -146,7 +146,7 @@ func (h *Host) Start(ctx context.Context) (err error) {
 	// The host lives until Stop, longer than the caller's context.
 	loopCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	h.cancel = cancel
-	h.apply(loopCtx, h.firstScan(ctx), known)
+	h.apply(loopCtx, h.patientScan(ctx), known)
 	h.loops.Go(func() { h.scanLoop(loopCtx) })
 
 	ctx, stopWaiting := context.WithTimeout(ctx, h.policy.StartWait)

@@ -1,3 +1,5 @@
+//go:build linux
+
 package pluginhost
 
 import (
@@ -10,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/zondarr/zondarr/sdk"
 )
@@ -208,6 +212,23 @@ func TestDeathIsNoticedWhileAChildHoldsThePipes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where the host is the first process of a container, the dead of a plugin's group
+// are its to bury.
+func TestInheritedChildrenAreReaped(t *testing.T) {
+	must(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+	defer func() { must(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)) }()
+	h := newHouse(t)
+	drop(t, h.install, "media", variant{})
+	h.start()
+	u, err := h.get(server("media", 1), "grandchild:group")
+	must(t, err)
+	must(t, syscall.Kill(h.status("media").PID, syscall.SIGKILL))
+	eventually(t, "the child is buried", func() bool {
+		_, err := os.Stat("/proc/" + u.Email)
+		return os.IsNotExist(err)
+	})
 }
 
 // Service managers signal the whole group of the host; plugins wait for the

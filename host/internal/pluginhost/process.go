@@ -127,6 +127,7 @@ func (p *process) live(cmd *exec.Cmd, running chan<- error, ended chan<- struct{
 	p.reaped = true
 	p.mu.Unlock()
 	close(ended)
+	reapGroup(cmd.Process.Pid)
 }
 
 // startCommand tries again while another thread of the host, between its fork

@@ -3,6 +3,7 @@ package pluginhost
 import (
 	"errors"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +21,22 @@ func awaitExit(pid int) bool {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if !errors.Is(err, unix.EINTR) {
 			return err == nil
+		}
+	}
+}
+
+// reapGroup takes the dead of a group that the host has inherited: it does where it
+// is the first process of a container. The kernel keeps the group's number as
+// long as it has members.
+func reapGroup(group int) {
+	for range 20 {
+		pid, err := unix.Wait4(-group, nil, unix.WNOHANG, nil)
+		switch {
+		case errors.Is(err, unix.EINTR), pid > 0:
+		case err != nil:
+			return // the usual case: it has no such child
+		default:
+			time.Sleep(10 * time.Millisecond)
 		}
 	}
 }

@@ -9,4 +9,6 @@ func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setp
 
 func awaitExit(int) bool { return false }
 
+func reapGroup(int) {}
+
 func limitProcess(int, Rlimits) error { return nil }

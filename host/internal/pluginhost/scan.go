@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// firstScan waits for files that were written a moment ago: whoever builds and
+// patientScan waits for files that were written a moment ago: whoever builds and
 // starts in one go must not find a host without plugins.
-func (h *Host) firstScan(ctx context.Context) map[string]*found {
+func (h *Host) patientScan(ctx context.Context) map[string]*found {
 	const looks = 8
 	for look := 1; ; look++ {
 		files := h.scanner.scan()
@@ -23,27 +23,38 @@ func (h *Host) firstScan(ctx context.Context) map[string]*found {
 	}
 }
 
+// scanRequest asks for a look now. A patient one waits for files that were
+// written a moment ago.
+type scanRequest struct {
+	done    chan struct{}
+	patient bool
+}
+
 // scanLoop looks at the directories and the approvals until ctx ends.
 func (h *Host) scanLoop(ctx context.Context) {
 	ticker := time.NewTicker(h.policy.ScanEvery)
 	defer ticker.Stop()
 	var readAt time.Time
 	for {
-		var answer chan struct{}
+		var asked scanRequest
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-		case answer = <-h.scanAsked:
+		case asked = <-h.scanAsked:
 		}
 		var approvals *snapshot // nil: they stay as they are
-		if answer != nil || time.Since(readAt) >= h.policy.RecordsEvery {
+		if asked.done != nil || time.Since(readAt) >= h.policy.RecordsEvery {
 			approvals = h.reload(ctx)
 			readAt = time.Now()
 		}
-		h.apply(ctx, h.scanner.scan(), approvals)
-		if answer != nil {
-			close(answer)
+		if asked.patient {
+			h.apply(ctx, h.patientScan(ctx), approvals)
+		} else {
+			h.apply(ctx, h.scanner.scan(), approvals)
+		}
+		if asked.done != nil {
+			close(asked.done)
 		}
 	}
 }

@@ -20,7 +20,10 @@ func TestReplacementUnderLoad(t *testing.T) {
 	drop(t, h.dir, "media", variant{Version: "2", MaxConcurrent: 2000})
 	eventually(t, "it is pending", func() bool { return h.status("media").Pending != nil })
 
-	const callers = 1000
+	callers := int64(1000)
+	if testing.Short() {
+		callers = 100
+	}
 	var (
 		wg            sync.WaitGroup
 		swapped, stop atomic.Bool
@@ -32,7 +35,7 @@ func TestReplacementUnderLoad(t *testing.T) {
 			for round := 0; round == 0 || !stop.Load(); round++ {
 				after := swapped.Load()
 				inFlight.Add(1)
-				u, err := h.get(server("media", i), "slow:300ms")
+				u, err := h.get(server("media", int(i)), "slow:300ms")
 				inFlight.Add(-1)
 				if err != nil {
 					t.Errorf("a call was lost: %v", err)
