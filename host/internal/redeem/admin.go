@@ -174,6 +174,10 @@ const (
 
 // Resolve ends a step that needs attention, as an admin decides. Deleting wants
 // the username to confirm. The use of the invitation was given back before.
+//
+// While the instance is paused every unfinished redemption can be resolved: an
+// admin who has seen what recovery would do (Pending), and does not want it,
+// decides instead. The redemption's other steps are then the admin's too.
 func (s *Service) Resolve(ctx context.Context, id, serverID uuid.UUID, action Action, confirmUsername string) (Redemption, error) {
 	switch action {
 	case DeleteAccount, KeepAccount, Forget:
@@ -184,6 +188,15 @@ func (s *Service) Resolve(ctx context.Context, id, serverID uuid.UUID, action Ac
 	}
 	if !s.running() {
 		return Redemption{}, stopping()
+	}
+	paused, err := s.Pause.On(ctx)
+	if err != nil {
+		return Redemption{}, err
+	}
+	if paused {
+		if err := s.handOver(ctx, id); err != nil {
+			return Redemption{}, inOtherHands(err)
+		}
 	}
 	r, h, err := s.takeForAdmin(ctx, id)
 	if err != nil {
@@ -201,6 +214,41 @@ func (s *Service) Resolve(ctx context.Context, id, serverID uuid.UUID, action Ac
 	}
 	s.nudge()
 	return s.Get(ctx, id)
+}
+
+// handOver leaves it to an admin what becomes of the accounts of an unfinished
+// redemption: whatever recovery would undo needs attention instead.
+func (s *Service) handOver(ctx context.Context, id uuid.UUID) error {
+	r, err := s.Get(ctx, id)
+	if err != nil || r.State != InProgress && r.State != Undoing {
+		return err
+	}
+	h, mine, err := s.take(ctx, r, r.State)
+	if err == nil && !mine {
+		err = errLost
+	}
+	if err != nil {
+		return err
+	}
+	ends := make([]end, len(r.Steps))
+	for i, st := range r.Steps {
+		if ends[i] = s.endOf(st); ends[i].state == StepUndoing {
+			ends[i].state, ends[i].failure = StepNeedsAttention, doubt(st, "the instance was paused when you took over")
+		}
+	}
+	if r.State == InProgress {
+		s.turnBack(ctx, r, h, *interrupted(), ends)
+		return nil
+	}
+	for _, e := range ends {
+		if e.state != StepNeedsAttention || e.step.State == StepNeedsAttention {
+			continue
+		}
+		if err := s.setStep(ctx, h, e.step, e.state, e.failure); err != nil {
+			return err
+		}
+	}
+	return s.settle(ctx, h)
 }
 
 func (s *Service) resolve(ctx context.Context, r Redemption, h hold, serverID uuid.UUID, action Action, confirm string) error {

@@ -287,6 +287,53 @@ func TestPausedInstanceTouchesNothing(t *testing.T) {
 	})
 }
 
+// An admin who does not want what recovery would do decides while it is paused.
+func TestPausedInstanceCanBeResolved(t *testing.T) {
+	virtual(t, []string{"home", "attic"}, func(t *testing.T, w *world) {
+		s, inv := w.service(), w.invite(new(2), "home", "attic")
+		done, frozen := 0, false
+		s.tap = func(point string) error {
+			if point == "after done" {
+				done++
+			}
+			if frozen = frozen || done == 1 && point != "after done"; frozen {
+				return errDead
+			}
+			return nil
+		}
+		s.Policy.Parallel = 1
+		s.Start(t.Context())
+		_, _ = s.Join(t.Context(), inv.Code, bob, "", Caller{})
+		s.Stop(t.Context())
+		if err := w.pause.Set(t.Context(), "restored"); err != nil {
+			t.Fatal(err)
+		}
+		restored := w.start(slowly)
+		time.Sleep(time.Hour)
+		r := w.only()
+		if r.State != InProgress || w.uses(inv) != 1 {
+			t.Fatalf("%s, %d uses", r.State, w.uses(inv))
+		}
+		var made Step
+		for _, st := range r.Steps {
+			if st.State == StepDone {
+				made = st
+			}
+		}
+		r, err := restored.Resolve(t.Context(), r.ID, *made.ServerID, KeepAccount, "")
+		if err != nil || r.State != Failed || r.IdentityID == nil || w.uses(inv) != 0 {
+			t.Fatalf("got %+v, %v, %d uses", r, err, w.uses(inv))
+		}
+		if _, err := w.pause.Lift(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if _, there := w.fakes[made.ServerName].UserByName("bob"); !there {
+			t.Error("the account that was kept is gone")
+		}
+	})
+}
+
 func TestStopDrains(t *testing.T) {
 	virtual(t, []string{"home"}, func(t *testing.T, w *world) {
 		s, inv := w.start(), w.invite(new(2), "home")

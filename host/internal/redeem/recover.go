@@ -85,10 +85,7 @@ func (s *Service) resume(ctx context.Context, r Redemption, h hold) {
 // resumeInProgress finishes forward if every account is recorded, and turns back
 // otherwise: nobody has the password any more.
 func (s *Service) resumeInProgress(ctx context.Context, r Redemption, h hold) {
-	why := &Failure{
-		ErrorCode: fault.CodeInterrupted, Message: "The service was interrupted while your account was made. Try again.",
-		Detail: "the host stopped or lost the redemption before all accounts were recorded", Retryable: true,
-	}
+	why := interrupted()
 	if parts, complete := s.recorded(ctx, r); complete {
 		if why = s.finish(ctx, r, h, parts); why == nil {
 			return
@@ -100,6 +97,13 @@ func (s *Service) resumeInProgress(ctx context.Context, r Redemption, h hold) {
 	}
 	if s.turnBack(ctx, r, h, *why, ends) {
 		s.takeBack(ctx, h)
+	}
+}
+
+func interrupted() *Failure {
+	return &Failure{
+		ErrorCode: fault.CodeInterrupted, Message: "The service was interrupted while your account was made. Try again.",
+		Detail: "the host stopped or lost the redemption before all accounts were recorded", Retryable: true,
 	}
 }
 
