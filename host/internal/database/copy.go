@@ -125,7 +125,7 @@ func (d *DB) copyTo(ctx context.Context, target *DB) (copied []CopiedTable, err 
 		if there.Rows > 0 {
 			return nil, fmt.Errorf("%w: %s has %d rows", ErrNotEmpty, table.Name, there.Rows)
 		}
-		sum, err := copyTable(ctx, in, out, table)
+		sum, err := copyTable(ctx, in, out, target.Dialect, table)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", table.Name, err)
 		}
@@ -163,49 +163,58 @@ func parentsFirst(tables []*schema.Table) []*schema.Table {
 	return sorted
 }
 
-// maxParameters stays below what either database takes in one statement.
-const maxParameters = 30_000
+// maxParameters bounds one statement, below what either database takes: more would make
+// it no quicker.
+const maxParameters = 2000
 
-func copyTable(ctx context.Context, in, out *sql.Tx, table *schema.Table) (TableSum, error) {
-	var sum TableSum
-	var batch []any
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		_, err := out.ExecContext(ctx, insertRows(table, len(batch)/len(table.Columns)), batch...)
-		batch = batch[:0]
-		return err
+func copyTable(ctx context.Context, in, out *sql.Tx, dialect Dialect, table *schema.Table) (sum TableSum, err error) {
+	columns := len(table.Columns)
+	many := maxParameters / columns
+	insert, err := out.PrepareContext(ctx, insertRows(dialect, table, many))
+	if err != nil {
+		return sum, err
 	}
-	err := eachRow(ctx, in, table, func(row []any) error {
+	defer func() { err = errors.Join(err, insert.Close()) }()
+	var batch []any
+	if err := eachRow(ctx, in, table, func(row []any) error {
 		if err := sum.add(table, row); err != nil {
 			return err
 		}
-		batch = append(batch, row...)
-		if len(batch)+len(row) > maxParameters/10 {
-			return flush()
+		if batch = append(batch, row...); len(batch) < many*columns {
+			return nil
 		}
-		return nil
-	})
-	if err == nil {
-		err = flush()
+		_, err := insert.ExecContext(ctx, batch...)
+		batch = batch[:0]
+		return err
+	}); err != nil {
+		return sum, err
+	}
+	if len(batch) > 0 {
+		_, err = out.ExecContext(ctx, insertRows(dialect, table, len(batch)/columns), batch...)
 	}
 	return sum, err
 }
 
-func insertRows(table *schema.Table, n int) string {
+// insertRows is the statement that inserts n rows.
+func insertRows(dialect Dialect, table *schema.Table, n int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `INSERT INTO "%s" (%s) VALUES `, table.Name, columnList(table))
-	for i := range n {
-		if i > 0 {
+	for i := range n * len(table.Columns) {
+		switch {
+		case i == 0:
+			b.WriteString("(")
+		case i%len(table.Columns) == 0:
+			b.WriteString("), (")
+		default:
 			b.WriteString(", ")
 		}
-		for j := range table.Columns {
-			b.WriteString(map[bool]string{true: "(", false: ", "}[j == 0])
-			fmt.Fprintf(&b, "$%d", i*len(table.Columns)+j+1)
+		if dialect == Postgres {
+			fmt.Fprintf(&b, "$%d", i+1)
+		} else {
+			b.WriteString("?") // it would look for each $n among all before
 		}
-		b.WriteString(")")
 	}
+	b.WriteString(")")
 	return b.String()
 }
 

@@ -14,8 +14,9 @@
 //     say what kind it is, on both databases alike.
 //   - Now is the clock in the precision that both databases keep. Times are stored in
 //     UTC with microseconds, whatever comes in.
-//   - Keyset is the shape of every list: ordered by one column and the id, continued
-//     after the last row seen.
+//   - Lease is the right to do what only one host may do, for a while, in the time of
+//     the database (Time).
+//   - Set, Get and Unset keep what the instance knows of itself.
 //   - Backup, Restore and Copy move a whole instance.
 //
 // It knows the tables by ent's description alone, and nothing of what the rows mean:

@@ -216,8 +216,8 @@ func calls() []call {
 		return err
 	})
 	lookup("live step by name", func(ctx context.Context, s services) error {
-		_, err := s.db.RedemptionStep.Query().Where(redemptionstep.ServerID(hosttest.ManyID(1+3000%5)),
-			redemptionstep.UsernameFolded("user3000"), redemptionstep.ReleasedAtIsNil()).Only(ctx)
+		_, err := s.db.RedemptionStep.Query().Where(redemptionstep.ServerID(hosttest.ManyID(1+1000%5)),
+			redemptionstep.UsernameFolded("user1000"), redemptionstep.ReleasedAtIsNil()).Only(ctx)
 		return err
 	})
 	lookup("users that are due", func(ctx context.Context, s services) error {

@@ -125,6 +125,21 @@ func TestPostgresIsSetUp(t *testing.T) {
 	})
 }
 
+// pair asks for n and n+1, in a text of its own for each n.
+func pair(ctx context.Context, d *database.DB, n int) (got [2]int, err error) {
+	rows, err := d.Ent.QueryContext(ctx, fmt.Sprintf("SELECT %d AS a UNION ALL SELECT %d ORDER BY 1", n, n+1))
+	if err != nil {
+		return got, err
+	}
+	defer rows.Close()
+	for i := 0; rows.Next(); i++ {
+		if err := rows.Scan(&got[i]); err != nil {
+			return got, err
+		}
+	}
+	return got, rows.Err()
+}
+
 // More texts than the cache holds, from many callers, with rows being read while their
 // statement is dropped: every answer is right, and the cache stays within its bound.
 func TestStatementCache(t *testing.T) {
@@ -134,20 +149,7 @@ func TestStatementCache(t *testing.T) {
 			group.Go(func() {
 				for i := range 300 {
 					want := (caller%4)*300 + i // each text from two callers
-					rows, err := d.Ent.QueryContext(t.Context(), fmt.Sprintf("SELECT %d AS a UNION ALL SELECT %d ORDER BY 1", want, want+1))
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					var got []int
-					for rows.Next() {
-						var n int
-						if err := rows.Scan(&n); err != nil {
-							t.Error(err)
-						}
-						got = append(got, n)
-					}
-					if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(got) != 2 || got[0] != want || got[1] != want+1 {
+					if got, err := pair(t.Context(), d, want); err != nil || got != [2]int{want, want + 1} {
 						t.Errorf("%d: %v, %v", want, got, err)
 					}
 				}
