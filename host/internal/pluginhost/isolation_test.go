@@ -132,6 +132,12 @@ func TestHostKilledLeavesNoOrphan(t *testing.T) {
 	if len(report.PIDs) != 3 {
 		t.Fatalf("the host reports %+v", report)
 	}
+	// A child of a plugin has no such tie to the host; it is not left to the machine.
+	var child int
+	if _, err := fmt.Sscanf(report.Answers["grandchild:group"], "%d", &child); err != nil {
+		t.Fatalf("the child is %v", report.Answers)
+	}
+	defer func() { _ = syscall.Kill(child, syscall.SIGKILL) }()
 	for name, pid := range report.PIDs {
 		if !alive(pid) {
 			t.Fatalf("%s does not run", name)
