@@ -81,6 +81,8 @@ func (User) Indexes() []ent.Index {
 		index.Fields("status", "created_at", "id"),
 		index.Fields("origin", "created_at", "id"),
 		index.Fields("expires_at", "id"),
+		// What the expiry sweep looks for: few among the many that have ended long ago.
+		index.Fields("on_expiry", "status", "expires_at"),
 	}
 }
 

@@ -422,6 +422,8 @@ CREATE INDEX "user_identity_id_created_at_id" ON "users" ("identity_id", "create
 CREATE INDEX "user_identity_id_server_id" ON "users" ("identity_id", "server_id");
 -- create index "user_invitation_id_created_at_id" to table: "users"
 CREATE INDEX "user_invitation_id_created_at_id" ON "users" ("invitation_id", "created_at", "id");
+-- create index "user_on_expiry_status_expires_at" to table: "users"
+CREATE INDEX "user_on_expiry_status_expires_at" ON "users" ("on_expiry", "status", "expires_at");
 -- create index "user_origin_created_at_id" to table: "users"
 CREATE INDEX "user_origin_created_at_id" ON "users" ("origin", "created_at", "id");
 -- create index "user_redemption_id" to table: "users"

@@ -517,6 +517,8 @@ CREATE INDEX `user_status_created_at_id` ON `users` (`status`, `created_at`, `id
 CREATE INDEX `user_origin_created_at_id` ON `users` (`origin`, `created_at`, `id`);
 -- create index "user_expires_at_id" to table: "users"
 CREATE INDEX `user_expires_at_id` ON `users` (`expires_at`, `id`);
+-- create index "user_on_expiry_status_expires_at" to table: "users"
+CREATE INDEX `user_on_expiry_status_expires_at` ON `users` (`on_expiry`, `status`, `expires_at`);
 
 -- +goose Down
 -- drop "api_keys" table

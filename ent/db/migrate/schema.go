@@ -947,6 +947,11 @@ var (
 				Unique:  false,
 				Columns: []*schema.Column{UsersColumns[9], UsersColumns[0]},
 			},
+			{
+				Name:    "user_on_expiry_status_expires_at",
+				Unique:  false,
+				Columns: []*schema.Column{UsersColumns[10], UsersColumns[8], UsersColumns[9]},
+			},
 		},
 	}
 	// Tables holds all the tables in the schema.
