@@ -72,7 +72,7 @@ func run(ctx context.Context, c Config, o options) (err error) {
 	}
 
 	clients := registry.New()
-	pause := &job.Pause{DB: db, Now: database.Now}
+	pause := &job.Pause{DB: db}
 	if o.paused {
 		if err := pause.Set(ctx, "started with --paused"); err != nil {
 			return err

@@ -73,7 +73,7 @@ func newWorld(t testing.TB, db *database.DB, change ...func(*world)) *world {
 	}
 	w.home = w.fake.AddServer("home")
 	t.Cleanup(w.home.Close)
-	pause := &job.Pause{DB: db, Now: database.Now}
+	pause := &job.Pause{DB: db}
 	servers := &mediaserver.Service{DB: db, Registry: clients, Box: box, InstallationID: "installation-of-a-test", Now: database.Now}
 	invitations := &invitation.Service{DB: db, Types: clients, Now: database.Now}
 	identities := &identity.Service{DB: db, Servers: servers, Clients: clients, Box: box, Pause: pause, Log: logger, Now: database.Now}

@@ -57,7 +57,7 @@ func newWorld(t *testing.T, d *database.DB) *world {
 	}
 	media := &mediaserver.Service{DB: d, Registry: w.registry, Box: box, InstallationID: "i", Now: database.Now}
 	w.service = &Service{
-		DB: d, Servers: media, Clients: w.registry, Box: box, Pause: &job.Pause{DB: d, Now: database.Now},
+		DB: d, Servers: media, Clients: w.registry, Box: box, Pause: &job.Pause{DB: d},
 		Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return w.now },
 	}
 	person := New{DisplayName: "Bob"}

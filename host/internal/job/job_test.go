@@ -101,7 +101,7 @@ func TestPanicDoesNotEndTheHost(t *testing.T) {
 func TestPause(t *testing.T) {
 	hosttest.EachDB(t, func(t *testing.T, d *database.DB) {
 		ctx := t.Context()
-		p := Pause{DB: d, Now: database.Now}
+		p := Pause{DB: d}
 		is := func(want bool) {
 			t.Helper()
 			if on, err := p.On(ctx); err != nil || on != want {

@@ -2,14 +2,8 @@ package job
 
 import (
 	"context"
-	stdsql "database/sql"
-	"errors"
 	"time"
 
-	"entgo.io/ent/dialect/sql"
-
-	"github.com/zondarr/zondarr/ent/db"
-	"github.com/zondarr/zondarr/ent/db/lease"
 	"github.com/zondarr/zondarr/host/internal/database"
 )
 
@@ -24,36 +18,12 @@ type Lease struct {
 
 // Take takes or renews the lease, and says whether the owner has it now.
 func (l Lease) Take(ctx context.Context) (bool, error) {
-	return database.WithTx(ctx, l.DB, func(ctx context.Context, tx *db.Tx) (bool, error) {
-		now, err := l.DB.Time(ctx, tx)
-		if err != nil {
-			return false, err
-		}
-		until := now.Add(l.For)
-		n, err := tx.Lease.Update().Where(lease.ID(l.Name), lease.Owner(l.Owner)).SetUntil(until).Save(ctx)
-		if err != nil || n == 1 {
-			return n == 1, database.Wrap("renew", "lease", err)
-		}
-		n, err = tx.Lease.Update().Where(lease.ID(l.Name), lease.UntilLTE(now)).SetOwner(l.Owner).SetUntil(until).AddFence(1).Save(ctx)
-		if err != nil || n == 1 {
-			return n == 1, database.Wrap("take", "lease", err)
-		}
-		// It is held, or nobody ever had it. The database says which.
-		err = tx.Lease.Create().SetID(l.Name).SetOwner(l.Owner).SetUntil(until).OnConflict(sql.DoNothing()).Exec(ctx)
-		if err != nil && !errors.Is(err, stdsql.ErrNoRows) { // no row was inserted: it is held
-			return false, database.Wrap("create", "lease", err)
-		}
-		mine, err := tx.Lease.Query().Where(lease.ID(l.Name), lease.Owner(l.Owner)).Exist(ctx)
-		return mine, database.Wrap("get", "lease", err)
-	})
+	_, held, err := l.DB.Lease(ctx, l.Name, l.Owner, l.For)
+	return held, err
 }
 
-// Release gives the lease back; it does nothing for one that is not held. The
-// row stays, so that the fence goes on rising.
-func (l Lease) Release(ctx context.Context) error {
-	_, err := l.DB.Ent.Lease.Update().Where(lease.ID(l.Name), lease.Owner(l.Owner)).SetUntil(time.Unix(0, 0).UTC()).Save(ctx)
-	return database.Wrap("release", "lease", err)
-}
+// Release gives the lease back; it does nothing for one that is not held.
+func (l Lease) Release(ctx context.Context) error { return l.DB.Release(ctx, l.Name, l.Owner) }
 
 // keep renews the lease until ctx ends, and calls lost once it cannot be sure to
 // hold it.

@@ -2,39 +2,35 @@ package job
 
 import (
 	"context"
-	"time"
+	"errors"
 
-	"entgo.io/ent/dialect/sql"
-
-	"github.com/zondarr/zondarr/ent/db/instance"
 	"github.com/zondarr/zondarr/host/internal/database"
 )
 
-// pausedKey is the row of the instance table whose presence means paused; its
-// value is the reason in words.
-const pausedKey = "paused"
-
 // Pause is the switch that keeps background work from media servers.
 type Pause struct {
-	DB  *database.DB
-	Now func() time.Time
+	DB *database.DB
 }
 
 // On says whether the instance is paused.
 func (p *Pause) On(ctx context.Context) (bool, error) {
-	on, err := p.DB.Ent.Instance.Query().Where(instance.ID(pausedKey)).Exist(ctx)
-	return on, database.Wrap("get", "instance", err)
+	_, err := p.DB.Get(ctx, database.KeyPaused)
+	if errors.Is(err, database.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Set pauses the instance; reason is for the admin ("restored from a backup").
 func (p *Pause) Set(ctx context.Context, reason string) error {
-	err := p.DB.Ent.Instance.Create().SetID(pausedKey).SetValue([]byte(reason)).SetUpdatedAt(p.Now()).
-		OnConflict(sql.ConflictColumns(instance.FieldID), sql.ResolveWithNewValues()).Exec(ctx)
-	return database.Wrap("update", "instance", err)
+	return p.DB.Set(ctx, database.KeyPaused, []byte(reason))
 }
 
 // Lift resumes the instance, and says whether it was paused.
 func (p *Pause) Lift(ctx context.Context) (bool, error) {
-	n, err := p.DB.Ent.Instance.Delete().Where(instance.ID(pausedKey)).Exec(ctx)
-	return n > 0, database.Wrap("delete", "instance", err)
+	was, err := p.On(ctx)
+	if err != nil || !was {
+		return false, err
+	}
+	return true, p.DB.Unset(ctx, database.KeyPaused)
 }

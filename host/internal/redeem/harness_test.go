@@ -63,7 +63,7 @@ func newWorld(t testing.TB, d *database.DB, fake *sdktest.Fake, names ...string)
 	}
 	w := &world{
 		t: t, db: d, fake: fake, plugins: registry.New(), box: box, fakes: map[string]*sdktest.FakeServer{}, ids: map[string]uuid.UUID{},
-		libraries: map[string][]mediaserver.Library{}, log: slog.New(slog.DiscardHandler), pause: &job.Pause{DB: d, Now: database.Now},
+		libraries: map[string][]mediaserver.Library{}, log: slog.New(slog.DiscardHandler), pause: &job.Pause{DB: d},
 	}
 	if os.Getenv("ZONDARR_TEST_LOG") != "" {
 		w.log = slog.New(slog.NewTextHandler(t.Output(), nil))
