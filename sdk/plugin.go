@@ -59,8 +59,13 @@ type ServerRef struct {
 
 	// ExternalID is the media server's own id as it was last confirmed, or
 	// empty before the first test. A client that meets another id answers
-	// ReasonWrongServer and sends that server no credential.
+	// ReasonWrongServer and writes nothing to that server; while Version is
+	// empty, it sends that server no credential either.
 	ExternalID string
+
+	// Version is the product's version as it was last confirmed, or empty before
+	// the first test. The server may have been upgraded since.
+	Version string
 
 	// Settings are the values of the settings schema that are not secret, as
 	// encoding/json decodes them into an any. The host has validated them.

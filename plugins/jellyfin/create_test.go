@@ -52,6 +52,65 @@ func TestCreateCostsFourRequests(t *testing.T) {
 	}
 }
 
+// redeem makes an account as a host does: it looks whether the name is free, in what
+// is a minute old at most, and then creates.
+func redeem(ctx context.Context, c *client, name string, g sdk.Grant) (sdk.User, error) {
+	_, err := c.FindUser(ctx, sdk.FindUserRequest{Username: name, MaxAge: time.Minute})
+	if sdk.ReasonOf(err) != sdk.ReasonNotFound {
+		return sdk.User{}, fmt.Errorf("looking for %s gives %w", name, err)
+	}
+	resp, err := c.CreateUser(ctx, sdk.CreateUserRequest{OperationID: name, Username: name, Password: password, Grant: g})
+	return resp.User, err
+}
+
+// With the look before it, too, an account costs four requests at most: for a client
+// that was just opened, later, and however many users there are.
+func TestRedemptionCostsFourRequests(t *testing.T) {
+	for _, users := range []int{0, 2000} {
+		t.Run(fmt.Sprint(users, " users"), func(t *testing.T) {
+			eachVersion(t, func(t *testing.T, u *upstream, _ *client) {
+				u.AddUsers("user", users)
+				u.meet()
+				create := []string{"POST /Users/New", "POST /Users/ID/Policy", "GET /Users/ID"}
+				listed := append([]string{"GET /Users"}, create...)
+				asked := append([]string{"GET /System/Info/Public"}, create...)
+				n := 0
+				costs := func(c *client, when string, want []string) {
+					t.Helper()
+					n++
+					u.ResetRequests()
+					made, err := redeem(t.Context(), c, fmt.Sprint("bob", n), only(u.movies))
+					if err != nil {
+						t.Fatalf("%s: %v", when, err)
+					}
+					got := paths(u)
+					for i := range got {
+						got[i] = strings.Replace(got[i], made.ID, "ID", 1)
+					}
+					if !slices.Equal(got, want) {
+						t.Errorf("%s: %d requests, %q", when, len(got), got)
+					}
+				}
+				for _, client := range []string{"first client", "after a restart"} {
+					c := u.open()
+					now := time.Now()
+					c.now = func() time.Time { return now }
+					costs(c, client+", cold", listed)
+					costs(c, client+", at once", create)
+					now = now.Add(59 * time.Second)
+					costs(c, client+", within the minute", create)
+					now = now.Add(identityTTL - 90*time.Second)
+					costs(c, client+", after the list's time", listed)
+					now = now.Add(45 * time.Second)
+					costs(c, client+", after the identity's time", asked)
+					now = now.Add(time.Hour)
+					costs(c, client+", after an hour", listed)
+				}
+			})
+		})
+	}
+}
+
 func paths(u *upstream) []string {
 	var all []string
 	for _, r := range u.Requests() {

@@ -16,8 +16,11 @@
 //   - Names are kept, folded, from the last full list for a minute. They settle
 //     most questions about a taken name without another list; the server's own
 //     refusal settles the rest.
-//   - Before the API key is sent, the server says anonymously who it is. Another
-//     server at the same address gets no credential.
+//   - Before anything is written, the server has said who it is: anonymously, and
+//     before the API key is sent, when it was never met or may have been replaced;
+//     otherwise in the reply to a read of users too, each of whom names its server.
+//     Nothing is written to another server at the same address, and nothing that it
+//     says is believed.
 //
 // Administrators are never written to. What a version cannot do is said in the
 // facts, in words, and checked again before the call. The API key travels in one

@@ -216,6 +216,13 @@ func unreachable(ctx context.Context, err error) *sdk.Error {
 	return e
 }
 
+// unanswered says that no reply came, or that there was no time for one: then there
+// is none to be told from another server's.
+func unanswered(err error) bool {
+	e, ok := errors.AsType[*sdk.Error](err)
+	return ok && e.UpstreamStatus == 0 && (e.Kind() == sdk.ReasonUnavailable || e.Kind() == sdk.ReasonTimeout)
+}
+
 func timedOut(ctx context.Context, err error) bool {
 	n, ok := errors.AsType[net.Error](err)
 	return ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || ok && n.Timeout()

@@ -47,6 +47,9 @@ func start(t *testing.T, cfg jellyfintest.Config) *upstream {
 	return u
 }
 
+// meet makes clients know the server as a host does that has tested it.
+func (u *upstream) meet() { u.ref.ExternalID, u.ref.Version = u.ID(), u.Version() }
+
 // open opens a client whose pauses are short.
 func (u *upstream) open() *client { return openAt(u.t, u.ref) }
 

@@ -24,19 +24,47 @@ type server struct {
 	wizardDone bool
 }
 
+// confirmed is the server as the host has met it, with an empty id when it has not,
+// or when its version says nothing.
+func confirmed(ref sdk.ServerRef) server {
+	v, err := parseVersion(ref.Version)
+	if err != nil || !v.atLeast(v10_8) {
+		return server{}
+	}
+	return server{id: normalID(ref.ExternalID), saidAs: ref.Version, version: v, wizardDone: true}
+}
+
 // identity is the server behind the URL, asked now and then.
 type identity struct {
 	reading gate // one asks, the others wait for the answer
 
-	mu    sync.Mutex
-	known server
-	at    time.Time // zero: not known
+	mu      sync.Mutex
+	known   server
+	at      time.Time // zero: not known to be there now
+	doubted bool      // it may have been upgraded or replaced: only its own word counts
 }
 
 func (i *identity) forget() {
 	i.mu.Lock()
-	i.at = time.Time{}
+	i.at, i.doubted = time.Time{}, true
 	i.mu.Unlock()
+}
+
+// expected says whether a reply with the confirmed id is enough to know the server:
+// the rest is known from before.
+func (i *identity) expected() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.known.id != "" && !i.doubted
+}
+
+// seen keeps that the expected server has answered.
+func (i *identity) seen(now time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.known.id != "" && !i.doubted && (i.at.IsZero() || now.Sub(i.at) >= identityTTL) {
+		i.at = now
+	}
 }
 
 func (i *identity) fresh(now time.Time) (server, bool) {
@@ -47,12 +75,13 @@ func (i *identity) fresh(now time.Time) (server, bool) {
 
 func (i *identity) keep(s server, at time.Time) {
 	i.mu.Lock()
-	i.known, i.at = s, at
+	i.known, i.at, i.doubted = s, at, false
 	i.mu.Unlock()
 }
 
-// ready makes sure, before any credential is sent, that the URL leads to the
-// Jellyfin server that it led to before, and to a version that is understood.
+// ready makes sure, before anything is written, that the URL leads to the Jellyfin
+// server that it led to before, and to a version that is understood. No credential
+// is sent for it.
 func (c *client) ready(ctx context.Context) (server, error) {
 	if s, ok := c.identity.fresh(c.now()); ok {
 		return s, nil
@@ -65,6 +94,44 @@ func (c *client) ready(ctx context.Context) (server, error) {
 		return s, nil
 	}
 	return c.identify(ctx)
+}
+
+// reading makes a call that begins by reading users. Each of them names its server,
+// so that the reply of one that was met before says who answers, and no request is
+// spent on asking first. What names nobody, such as an empty list or a refusal, is
+// believed only once the server has said who it is.
+func (c *client) reading(ctx context.Context, read func() error) error {
+	if c.externalID == "" || !c.identity.expected() {
+		if _, err := c.ready(ctx); err != nil {
+			return err
+		}
+		return read()
+	}
+	err := read()
+	if _, known := c.identity.fresh(c.now()); known || ctx.Err() != nil || unanswered(err) || sdk.ReasonOf(err) == sdk.ReasonWrongServer {
+		return err
+	}
+	if _, unknown := c.ready(ctx); unknown != nil {
+		return unknown
+	}
+	return err
+}
+
+// recognise compares the server that a user names with the one that was confirmed.
+func (c *client) recognise(ctx context.Context, a *account) error {
+	switch {
+	case c.externalID == "":
+		return nil
+	case a.ServerID == "":
+		_, err := c.ready(ctx)
+		return err
+	case normalID(a.ServerID) != c.externalID:
+		c.identity.forget()
+		return wrongServer()
+	default:
+		c.identity.seen(c.now())
+		return nil
+	}
 }
 
 // identify asks the server who it is. Nothing secret is sent.
@@ -80,6 +147,7 @@ func (c *client) identify(ctx context.Context) (server, error) {
 	if err := c.read(ctx, request{method: http.MethodGet, path: "/System/Info/Public"}, &info); err != nil {
 		return server{}, err
 	}
+	c.identity.forget() // unless what was said stands the test
 	s := server{id: normalID(info.ID), name: info.ServerName, product: info.ProductName, saidAs: info.Version, wizardDone: info.StartupWizardCompleted}
 	if !strings.HasPrefix(s.product, "Jellyfin") {
 		words := "the server at this URL is not Jellyfin"
@@ -104,11 +172,15 @@ func (c *client) identify(ctx context.Context) (server, error) {
 	case s.id == "":
 		return server{}, sdk.Errorf(sdk.ReasonServerError, "the server does not say its id")
 	case c.externalID != "" && s.id != c.externalID:
-		return server{}, blameURL(sdk.Errorf(sdk.ReasonWrongServer, "another Jellyfin server answers at this URL than the one that was confirmed: it has another server id"), "wrong_server")
+		return server{}, wrongServer()
 	case !booting:
 		c.identity.keep(s, asked)
 	}
 	return s, nil
+}
+
+func wrongServer() *sdk.Error {
+	return blameURL(sdk.Errorf(sdk.ReasonWrongServer, "another Jellyfin server answers at this URL than the one that was confirmed: it has another server id"), "wrong_server")
 }
 
 func blameURL(e *sdk.Error, code string) *sdk.Error {

@@ -88,7 +88,7 @@ func (Plugin) Open(_ context.Context, req sdk.OpenRequest) (sdk.MediaClient, err
 		now:          time.Now,
 		waits:        defaultWaits(),
 		writes:       make(gate, writesInFlight),
-		identity:     identity{reading: make(gate, 1)},
+		identity:     identity{reading: make(gate, 1), known: confirmed(req.Server)},
 		names:        nameIndex{listing: make(gate, 1)},
 	}
 	if req.HTTP != nil {

@@ -94,7 +94,8 @@ func libraryType(collection string) sdk.LibraryType {
 
 // checkLibraries refuses libraries that the server does not have: it would keep
 // any id without a word. A list that holds them all is good at any age, since a
-// library that is gone shows nothing; one that lacks them is made again.
+// library that is gone shows nothing; one that lacks them is made again, which costs
+// a creation one request more.
 //
 // With ask unset, a client that has never seen the libraries trusts the host,
 // which has: a creation spends no request on what can only show less.

@@ -22,10 +22,9 @@ const (
 // ListUsers reads all users in one request, since Jellyfin knows no pages, and
 // passes each on as it arrives.
 func (c *client) ListUsers(ctx context.Context, _ sdk.ListUsersRequest, yield func(sdk.User) error) error {
-	if _, err := c.ready(ctx); err != nil {
-		return err
-	}
-	return c.eachUser(ctx, func(a *account) error { return yield(a.toSDK()) })
+	return c.reading(ctx, func() error {
+		return c.eachUser(ctx, func(a *account) error { return yield(a.toSDK()) })
+	})
 }
 
 // eachUser calls fn for every user. A complete list becomes the index of names.
@@ -42,10 +41,16 @@ func (c *client) eachUser(ctx context.Context, fn func(*account) error) error {
 		if !ok || a.Name == "" {
 			return errNoUser
 		}
+		if err := c.recognise(ctx, a); err != nil {
+			return err
+		}
 		names.add(a.Name, id)
 		return fn(a)
 	}); err != nil {
 		return listBroke(ctx, resp, body, err)
+	}
+	if _, err := c.ready(ctx); err != nil { // an empty list may be anybody's
+		return err
 	}
 	c.names.install(names)
 	return nil

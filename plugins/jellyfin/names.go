@@ -194,12 +194,13 @@ func (c *client) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.Fin
 	if req.Username == "" {
 		return sdk.FindUserResponse{}, invalid("username", "Jellyfin's users are found by name.")
 	}
-	if _, err := c.ready(ctx); err != nil {
-		return sdk.FindUserResponse{}, err
-	}
-	found, err := c.lookUp(ctx, req.Username, c.now().Add(-min(max(req.MaxAge, 0), namesTTL)))
-	if err != nil {
-		return sdk.FindUserResponse{}, err
-	}
-	return sdk.FindUserResponse{User: found[0].toSDK()}, nil
+	var u sdk.User
+	err := c.reading(ctx, func() error {
+		found, err := c.lookUp(ctx, req.Username, c.now().Add(-min(max(req.MaxAge, 0), namesTTL)))
+		if err == nil {
+			u = found[0].toSDK()
+		}
+		return err
+	})
+	return sdk.FindUserResponse{User: u}, err
 }

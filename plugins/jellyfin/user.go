@@ -16,8 +16,9 @@ const (
 
 // account is a user as Jellyfin tells it.
 type account struct {
-	Name string
-	ID   string `json:"Id"`
+	Name     string
+	ID       string `json:"Id"`
+	ServerID string `json:"ServerId"`
 	// HasPassword is true of everybody on 12.
 	HasPassword      *bool
 	LastLoginDate    string
@@ -58,10 +59,16 @@ func (c *client) user(ctx context.Context, id guid) (record, error) {
 		return record{}, err
 	}
 	r, err := decodeRecord(body)
-	if err == nil && r.id != id {
-		err = sdk.Errorf(sdk.ReasonServerError, "Jellyfin answered with another user than was asked for")
+	if err != nil {
+		return record{}, err
 	}
-	return r, err
+	if err := c.recognise(ctx, &r.account); err != nil {
+		return record{}, err
+	}
+	if r.id != id {
+		return record{}, sdk.Errorf(sdk.ReasonServerError, "Jellyfin answered with another user than was asked for")
+	}
+	return r, nil
 }
 
 // GetUser reads one user.
@@ -70,14 +77,15 @@ func (c *client) GetUser(ctx context.Context, req sdk.GetUserRequest) (sdk.GetUs
 	if !ok {
 		return sdk.GetUserResponse{}, noSuchUser()
 	}
-	if _, err := c.ready(ctx); err != nil {
-		return sdk.GetUserResponse{}, err
-	}
-	r, err := c.user(ctx, id)
-	if err != nil {
-		return sdk.GetUserResponse{}, err
-	}
-	return sdk.GetUserResponse{User: r.toSDK()}, nil
+	var u sdk.User
+	err := c.reading(ctx, func() error {
+		r, err := c.user(ctx, id)
+		if err == nil {
+			u = r.toSDK()
+		}
+		return err
+	})
+	return sdk.GetUserResponse{User: u}, err
 }
 
 func noSuchUser() *sdk.Error { return sdk.Errorf(sdk.ReasonNotFound, "Jellyfin has no such user") }

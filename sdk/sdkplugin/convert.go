@@ -214,7 +214,7 @@ func fromLink(l *pb.LinkedAccount) *sdk.LinkedAccount {
 func toServer(r sdk.ServerRef) (*pb.ServerRef, error) {
 	settings, err := toObject(r.Settings)
 	ref := &pb.ServerRef{
-		Id: r.ID, ServerType: r.ServerType, Revision: r.Revision, Url: r.URL, ExternalId: r.ExternalID,
+		Id: r.ID, ServerType: r.ServerType, Revision: r.Revision, Url: r.URL, ExternalId: r.ExternalID, Version: r.Version,
 		SettingsJson: settings, Secrets: r.Secrets, InstallationId: r.InstallationID,
 	}
 	if r.TLS != (sdk.TLSOptions{}) {
@@ -226,7 +226,7 @@ func toServer(r sdk.ServerRef) (*pb.ServerRef, error) {
 func fromServer(r *pb.ServerRef) (sdk.ServerRef, error) {
 	settings, err := fromObject(r.GetSettingsJson())
 	ref := sdk.ServerRef{
-		ID: r.GetId(), ServerType: r.GetServerType(), Revision: r.GetRevision(), URL: r.GetUrl(), ExternalID: r.GetExternalId(),
+		ID: r.GetId(), ServerType: r.GetServerType(), Revision: r.GetRevision(), URL: r.GetUrl(), ExternalID: r.GetExternalId(), Version: r.GetVersion(),
 		Settings: settings, InstallationID: r.GetInstallationId(),
 		TLS: sdk.TLSOptions{CAPEM: r.GetTls().GetCaPem(), SkipVerify: r.GetTls().GetSkipVerify()},
 	}

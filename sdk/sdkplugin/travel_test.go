@@ -82,7 +82,7 @@ func TestCallsTravel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ctx := context.Background()
 		server := sdk.ServerRef{
-			ServerType: "fake", Revision: rapid.Int64().Draw(t, "revision"), URL: "http://x.example", ExternalID: texts.Draw(t, "external"),
+			ServerType: "fake", Revision: rapid.Int64().Draw(t, "revision"), URL: "http://x.example", ExternalID: texts.Draw(t, "external"), Version: texts.Draw(t, "version"),
 			Settings: drawMap(t, "settings", values), Secrets: drawMap(t, "secrets", texts), InstallationID: texts.Draw(t, "installation"),
 			TLS: sdk.TLSOptions{SkipVerify: rapid.Bool().Draw(t, "skip verify")},
 		}

@@ -385,7 +385,7 @@ func (s *Service) ref(server Server, sealed []byte) (sdk.ServerRef, error) {
 		return sdk.ServerRef{}, err
 	}
 	return sdk.ServerRef{
-		ID: server.ID.String(), ServerType: server.ServerType, Revision: server.Revision, URL: server.URL, ExternalID: server.ExternalID,
+		ID: server.ID.String(), ServerType: server.ServerType, Revision: server.Revision, URL: server.URL, ExternalID: server.ExternalID, Version: server.Facts.Version,
 		Settings: server.Settings, Secrets: secrets, TLS: server.TLS, InstallationID: s.InstallationID,
 	}, nil
 }

@@ -87,7 +87,7 @@ func TestCreateTestsAndReadsLibraries(t *testing.T) { // R6.1, R6.3
 			t.Fatalf("the key is stored in clear, or %v", err)
 		}
 		ref, err := w.Ref(t.Context(), s.ID)
-		if err != nil || ref.Secrets["api_key"] != sdktest.FakeKey || ref.ExternalID != s.ExternalID || ref.InstallationID != "installation" {
+		if err != nil || ref.Secrets["api_key"] != sdktest.FakeKey || ref.ExternalID != s.ExternalID || ref.Version != "1.0.0" || ref.InstallationID != "installation" {
 			t.Fatalf("Ref = %+v, %v", ref, err)
 		}
 		libs, err := w.Libraries(t.Context(), s.ID)
@@ -196,8 +196,8 @@ func TestUpdate(t *testing.T) {
 		if got, err := w.Update(ctx, s.ID, mediaserver.Patch{PublicURL: &url}); err != nil || *got.PublicURL != "https://tv.example.org" {
 			t.Fatalf("public URL: %+v, %v", got, err)
 		}
-		var clear *string
-		if got, err := w.Update(ctx, s.ID, mediaserver.Patch{PublicURL: &clear}); err != nil || got.PublicURL != nil {
+		var cleared *string
+		if got, err := w.Update(ctx, s.ID, mediaserver.Patch{PublicURL: &cleared}); err != nil || got.PublicURL != nil {
 			t.Fatalf("public URL cleared: %+v, %v", got, err)
 		}
 

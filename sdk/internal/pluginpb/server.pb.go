@@ -37,7 +37,8 @@ type ServerRef struct {
 	// trailing slash; a base path is kept.
 	Url string `protobuf:"bytes,4,opt,name=url,proto3" json:"url,omitempty"`
 	// The media server's own id as it was last confirmed, or empty. On meeting
-	// another id, fail with wrong_server and send that server no credential.
+	// another id, fail with wrong_server and write nothing to that server; while
+	// version is empty, send it no credential either.
 	ExternalId string `protobuf:"bytes,5,opt,name=external_id,json=externalId,proto3" json:"external_id,omitempty"`
 	// Values of the settings schema that are not secret, validated.
 	SettingsJson string `protobuf:"bytes,6,opt,name=settings_json,json=settingsJson,proto3" json:"settings_json,omitempty"`
@@ -49,8 +50,11 @@ type ServerRef struct {
 	// Stable for one Zondarr installation. Derive every client or device
 	// identifier that the media server sees from it.
 	InstallationId string `protobuf:"bytes,9,opt,name=installation_id,json=installationId,proto3" json:"installation_id,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The product's version as it was last confirmed, or empty. The server may
+	// have been upgraded since.
+	Version       string `protobuf:"bytes,10,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ServerRef) Reset() {
@@ -142,6 +146,13 @@ func (x *ServerRef) GetTls() *TLSOptions {
 func (x *ServerRef) GetInstallationId() string {
 	if x != nil {
 		return x.InstallationId
+	}
+	return ""
+}
+
+func (x *ServerRef) GetVersion() string {
+	if x != nil {
+		return x.Version
 	}
 	return ""
 }
@@ -498,7 +509,7 @@ var File_zondarr_plugin_v1_server_proto protoreflect.FileDescriptor
 
 const file_zondarr_plugin_v1_server_proto_rawDesc = "" +
 	"\n" +
-	"\x1ezondarr/plugin/v1/server.proto\x12\x11zondarr.plugin.v1\x1a\x1ezondarr/plugin/v1/access.proto\x1a zondarr/plugin/v1/describe.proto\x1a\x1dzondarr/plugin/v1/rules.proto\"\x8b\x03\n" +
+	"\x1ezondarr/plugin/v1/server.proto\x12\x11zondarr.plugin.v1\x1a\x1ezondarr/plugin/v1/access.proto\x1a zondarr/plugin/v1/describe.proto\x1a\x1dzondarr/plugin/v1/rules.proto\"\xa5\x03\n" +
 	"\tServerRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1f\n" +
 	"\vserver_type\x18\x02 \x01(\tR\n" +
@@ -510,7 +521,9 @@ const file_zondarr_plugin_v1_server_proto_rawDesc = "" +
 	"\rsettings_json\x18\x06 \x01(\tR\fsettingsJson\x12C\n" +
 	"\asecrets\x18\a \x03(\v2).zondarr.plugin.v1.ServerRef.SecretsEntryR\asecrets\x12/\n" +
 	"\x03tls\x18\b \x01(\v2\x1d.zondarr.plugin.v1.TLSOptionsR\x03tls\x12'\n" +
-	"\x0finstallation_id\x18\t \x01(\tR\x0einstallationId\x1a:\n" +
+	"\x0finstallation_id\x18\t \x01(\tR\x0einstallationId\x12\x18\n" +
+	"\aversion\x18\n" +
+	" \x01(\tR\aversion\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"D\n" +
