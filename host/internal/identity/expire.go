@@ -3,8 +3,11 @@ package identity
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"time"
 
+	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 
 	"github.com/zondarr/zondarr/ent/db"
@@ -29,44 +32,73 @@ func (s *Service) Expire(ctx context.Context) error {
 	if paused, err := s.Pause.On(ctx); err != nil || paused {
 		return err
 	}
+	ids, err := s.due(ctx, 0)
+	if err != nil {
+		return err
+	}
 	var failed error
 	down := map[uuid.UUID]bool{}
-	for after := uuid.Nil; ; {
-		due, err := s.due(ctx, after)
-		if err != nil || len(due) == 0 {
-			return errors.Join(failed, err)
+	for batch := range slices.Chunk(ids, sweepBatch) {
+		rows, err := withServer(s.DB.Ent.User.Query().Where(user.IDIn(batch...))).All(ctx)
+		if err != nil {
+			return errors.Join(failed, database.Wrap("list", entityUser, err))
 		}
-		after = due[len(due)-1].ID
+		due := make([]User, len(rows))
+		for i, row := range rows {
+			due[i] = s.toUser(row)
+		}
 		failed = errors.Join(failed, s.expireAll(ctx, due, down))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
+	return failed
 }
 
-// due gives users that have ended and for whom something is left to do, by id.
-func (s *Service) due(ctx context.Context, after uuid.UUID) ([]User, error) {
-	rows, err := withServer(s.DB.Ent.User.Query().Where(s.ended(), user.IDGT(after))).Order(user.ByID()).Limit(sweepBatch).All(ctx)
-	if err != nil {
-		return nil, database.Wrap("list", entityUser, err)
-	}
-	out := make([]User, len(rows))
-	for i, row := range rows {
-		out[i] = s.toUser(row)
-	}
-	return out, nil
-}
-
-func (s *Service) ended() predicate.User {
+// due gives the ids of users that have ended and for whom something is left to
+// do, at most so many of each kind; 0 for all. Each query is one range of an
+// index: those that ended long ago, and are suspended, are not read.
+func (s *Service) due(ctx context.Context, most int) ([]uuid.UUID, error) {
 	now := s.Now()
-	return user.And(
-		user.Protected(false),
-		user.Or(user.ExpiresAtLTE(now), user.HasIdentityWith(identity.ExpiresAtLTE(now))),
-		user.Or(
-			user.OnExpiryEQ(user.OnExpiryDelete),
-			user.StatusNotIn(user.StatusSuspended, user.StatusMissing),
-		),
-	)
+	working := user.StatusIn(user.StatusActive, user.StatusPending, user.StatusUnknown)
+	// Named although it is all there are: it is how the index is found.
+	anyStatus := user.StatusIn(user.StatusActive, user.StatusPending, user.StatusUnknown, user.StatusSuspended, user.StatusMissing)
+	disable, remove := user.OnExpiryEQ(user.OnExpiryDisable), user.OnExpiryEQ(user.OnExpiryDelete)
+	var out []uuid.UUID
+	for _, which := range []predicate.User{
+		user.And(disable, working, user.ExpiresAtLTE(now)),
+		user.And(remove, anyStatus, user.ExpiresAtLTE(now)),
+		ofExpired(now),
+	} {
+		q := s.DB.Ent.User.Query().Where(user.Protected(false), which)
+		if most > 0 {
+			q.Limit(most)
+		}
+		ids, err := q.IDs(ctx)
+		if err != nil {
+			return nil, database.Wrap("list", entityUser, err)
+		}
+		out = append(out, ids...)
+	}
+	slices.SortFunc(out, func(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(out), nil
+}
+
+// ofExpired is true for the users of people who have expired, and for whom
+// something is left to do. The people are a list, and the rest is hidden in a
+// CASE, so that every database begins with those few people; it would read all
+// active users instead.
+func ofExpired(now time.Time) predicate.User {
+	return func(s *sql.Selector) {
+		people := sql.Table(identity.Table)
+		s.Where(sql.And(
+			sql.In(s.C(user.FieldIdentityID), sql.Select(people.C(identity.FieldID)).From(people).Where(sql.LTE(people.C(identity.FieldExpiresAt), now))),
+			sql.P(func(b *sql.Builder) {
+				b.WriteString("CASE WHEN " + s.C(user.FieldOnExpiry) + " = ").Arg(user.OnExpiryDelete)
+				b.WriteString(" OR "+s.C(user.FieldStatus)+" NOT IN (").Args(user.StatusSuspended, user.StatusMissing).WriteString(") THEN 1 ELSE 0 END = 1")
+			}),
+		))
+	}
 }
 
 // expireAll works on several servers at once, and on each one account at a time.
@@ -194,7 +226,12 @@ const maxIntents = 1000
 
 // Pending tells what the sweep would do now.
 func (s *Service) Pending(ctx context.Context) ([]Intent, error) {
-	rows, err := withServer(s.DB.Ent.User.Query().Where(s.ended())).Order(user.ByID()).Limit(maxIntents).All(ctx)
+	ids, err := s.due(ctx, maxIntents)
+	if err != nil {
+		return nil, err
+	}
+	ids = ids[:min(len(ids), maxIntents)]
+	rows, err := withServer(s.DB.Ent.User.Query().Where(user.IDIn(ids...))).Order(user.ByID()).All(ctx)
 	if err != nil {
 		return nil, database.Wrap("list", entityUser, err)
 	}
