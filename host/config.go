@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -219,7 +220,7 @@ func (v values) hostPort(p *Problems, key string) string {
 	addr := v.text(key)
 	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
-		_, err = net.LookupPort("tcp", port)
+		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
 		p.add(key, "must be HOST:PORT, such as 127.0.0.1:8000 or :8000")

@@ -98,7 +98,8 @@ func load(src sources, needKey bool) (Config, []string, error) {
 	}
 	c, err := parse(values{k}, needKey)
 	if more, ok := err.(Problems); ok { //nolint:errorlint // parse returns Problems as they are
-		err = append(problems, more...)
+		problems = append(problems, more...)
+		err = problems
 	} else if err == nil && len(problems) > 0 {
 		err = problems
 	}

@@ -31,6 +31,7 @@ func isTerminal(w io.Writer) bool {
 // correlated adds the correlation id of the context.
 type correlated struct{ slog.Handler }
 
+// Handle adds the id and hands the line on.
 func (h correlated) Handle(ctx context.Context, r slog.Record) error {
 	if id := sdk.CorrelationID(ctx); id != "" {
 		r.AddAttrs(slog.String("correlation_id", id))
@@ -38,10 +39,12 @@ func (h correlated) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
+// WithAttrs keeps the id in lines with attributes.
 func (h correlated) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return correlated{h.Handler.WithAttrs(attrs)}
 }
 
+// WithGroup keeps the id in lines of a group.
 func (h correlated) WithGroup(name string) slog.Handler {
 	return correlated{h.Handler.WithGroup(name)}
 }

@@ -31,7 +31,7 @@ func Main(ctx context.Context, args, environ []string, stdio Stdio) int {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	p := &program{environ: environ, stdio: stdio}
-	root := p.root()
+	root := p.root() //nolint:contextcheck // cobra hands each command its context when it runs
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

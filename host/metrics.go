@@ -47,11 +47,13 @@ var (
 	pluginRestarts = prometheus.NewDesc("zondarr_plugin_restarts_total", "Starts after the first since the host started.", []string{"plugin"}, nil)
 )
 
+// Describe tells the metrics of plugins.
 func (c pluginCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- pluginReady
 	ch <- pluginRestarts
 }
 
+// Collect tells how the plugins stand now.
 func (c pluginCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range c() {
 		ready := 0.0

@@ -98,7 +98,7 @@ func run(ctx context.Context, c Config, o options) (err error) {
 		Observe: counted.observe,
 	}
 	server := &http.Server{
-		Handler:           edge.Handler(),
+		Handler:           edge.Handler(), //nolint:contextcheck // each request has a context of its own
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		WriteTimeout:      3 * time.Minute, // a test of a slow media server is waited for

@@ -34,9 +34,9 @@ func demo(ctx context.Context, addr string, out io.Writer) (err error) {
 	if err := jellyfin.Start(); err != nil {
 		return fmt.Errorf("start the simulated Jellyfin: %w", err)
 	}
-	defer jellyfin.Close()
+	defer jellyfin.Close() //nolint:contextcheck // a test double ends by itself
 
-	cloud, plexToken, err := startPlex()
+	cloud, plexToken, err := startPlex() //nolint:contextcheck // a test double lives until it is closed
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,9 @@ import (
 	"syscall"
 )
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	addr := "127.0.0.1:8000"
@@ -19,6 +21,7 @@ func main() {
 	}
 	if err := demo(ctx, addr, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "zondarr-demo:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }

@@ -189,7 +189,7 @@ func (w *world) await(_ *testscript.TestScript, _ bool, args []string) error {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s of %s is %q after 20 s, want %q (%v)", args[1], args[0], v, args[2], err)
+			return fmt.Errorf("%s of %s is %q after 20 s, want %q (%w)", args[1], args[0], v, args[2], err)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -258,7 +258,7 @@ func (w *world) user(_ *testscript.TestScript, neg bool, args []string) error {
 func (w *world) signIn(_ *testscript.TestScript, neg bool, args []string) error {
 	err := w.jellyfins[args[0]].SignIn(args[1], args[2])
 	if (err == nil) == neg {
-		return fmt.Errorf("sign in as %s: %v (negated: %v)", args[1], err, neg)
+		return fmt.Errorf("sign in as %s: %w (negated: %v)", args[1], err, neg)
 	}
 	return nil
 }
