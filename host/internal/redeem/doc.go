@@ -24,7 +24,7 @@
 //
 // A create whose outcome is not known (no answer, a 5xx, a dead process) is
 // looked for after its deadline, and twice more, before it counts as absent. It
-// is deleted only when it is beyond doubt ours: see ours. What is in doubt is
+// is deleted only when it is beyond doubt ours: see notOurs. What is in doubt is
 // left alone, and an admin decides (needs_attention).
 //
 // The package knows neither HTTP nor any plugin by name.
@@ -59,7 +59,7 @@ type Service struct {
 	// Owner names this process among the hosts of the database.
 	Owner string
 	// BaseURL is the public address of this installation, for links that send a
-	// browser back, and StatusPath; empty when none is known.
+	// browser back; empty when none is known.
 	BaseURL string
 	Log     *slog.Logger
 	// Now gives the time in UTC, in microseconds.
