@@ -92,7 +92,7 @@ func run(ctx context.Context, c Config, o options) (err error) {
 	})
 	counted := newMetrics(plugins.List)
 	edge := &api.API{
-		Keys: &auth.Service{DB: db, Now: database.Now}, Servers: servers, Invitations: invitations, Redemptions: redemptions,
+		Keys: &auth.Service{DB: db, Log: log, Now: database.Now}, Servers: servers, Invitations: invitations, Redemptions: redemptions,
 		Identities: identities, Registry: clients, Plugins: plugins, Pause: pause, Database: db, Version: Version(), BaseURL: c.BaseURL,
 		TrustedProxies: c.TrustedProxies, Limits: api.Limits(c.JoinRate), Logger: log, Now: database.Now,
 		Observe: counted.observe,

@@ -88,7 +88,7 @@ func newWorld(t testing.TB, db *database.DB, change ...func(*world)) *world {
 		t.Fatal(err)
 	}
 	w.api = &API{
-		Keys: &auth.Service{DB: db, Now: database.Now}, Servers: servers, Invitations: invitations, Redemptions: redemptions, Identities: identities,
+		Keys: &auth.Service{DB: db, Log: slog.New(slog.DiscardHandler), Now: database.Now}, Servers: servers, Invitations: invitations, Redemptions: redemptions, Identities: identities,
 		Pause: pause, Registry: clients, Database: db, Version: "test", BaseURL: "https://join.example.org", Logger: logger, Now: database.Now,
 		Plugins: plugins,
 	}

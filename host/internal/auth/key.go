@@ -13,6 +13,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 	"unicode"
@@ -57,6 +58,7 @@ func (k APIKey) Actor() string { return "api_key:" + k.ID.String() }
 // Service makes and verifies API keys. Its errors are *fault.Error.
 type Service struct {
 	DB  *database.DB
+	Log *slog.Logger
 	Now func() time.Time
 }
 
@@ -101,9 +103,9 @@ func (s *Service) Verify(ctx context.Context, text string) (APIKey, error) {
 		return APIKey{}, refused
 	}
 	if now := s.Now(); row.LastUsedAt == nil || now.Sub(*row.LastUsedAt) >= usedEvery {
-		err := s.DB.Ent.APIKey.Update().Where(apikey.ID(row.ID)).SetLastUsedAt(now).Exec(ctx)
-		if err != nil {
-			return APIKey{}, database.Wrap("update", entity, err)
+		// A disk that is full must not keep the admin out.
+		if err := s.DB.Ent.APIKey.Update().Where(apikey.ID(row.ID)).SetLastUsedAt(now).Exec(ctx); err != nil {
+			s.Log.WarnContext(ctx, "the use of an API key was not noted", "key", row.ID, "error", database.Wrap("update", entity, err))
 		}
 	}
 	return toKey(row), nil

@@ -1,10 +1,14 @@
 package auth_test
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"entgo.io/ent"
 	"github.com/google/uuid"
 
 	"github.com/zondarr/zondarr/host/internal/auth"
@@ -18,7 +22,7 @@ func TestAPIKeys(t *testing.T) {
 	hosttest.EachDB(t, func(t *testing.T, db *database.DB) {
 		ctx := t.Context()
 		now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-		s := &auth.Service{DB: db, Now: func() time.Time { return now }}
+		s := &auth.Service{DB: db, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
 
 		if _, _, err := s.Create(ctx, "  ", "system"); fault.CodeOf(err) != fault.CodeInvalidInput {
 			t.Fatalf("a key without a name: %v", err)
@@ -69,7 +73,7 @@ func TestAPIKeys(t *testing.T) {
 
 func TestNothingStoredOpensTheDoor(t *testing.T) {
 	hosttest.EachDB(t, func(t *testing.T, db *database.DB) {
-		s := &auth.Service{DB: db, Now: database.Now}
+		s := &auth.Service{DB: db, Log: slog.New(slog.DiscardHandler), Now: database.Now}
 		_, text, err := s.Create(t.Context(), "laptop", "system")
 		if err != nil {
 			t.Fatal(err)
@@ -82,4 +86,21 @@ func TestNothingStoredOpensTheDoor(t *testing.T) {
 			t.Fatal("the key itself is stored")
 		}
 	})
+}
+
+// A key opens the door although its use cannot be noted: a disk that is full must
+// not keep the admin out.
+func TestUseThatCannotBeNoted(t *testing.T) {
+	db := hosttest.NewDB(t, database.SQLite)
+	s := &auth.Service{DB: db, Log: slog.New(slog.DiscardHandler), Now: database.Now}
+	key, text, err := s.Create(t.Context(), "laptop", "system")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.Ent.APIKey.Use(func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(context.Context, ent.Mutation) (ent.Value, error) { return nil, errors.New("disk full") })
+	})
+	if got, err := s.Verify(t.Context(), text); err != nil || got.ID != key.ID {
+		t.Fatalf("Verify = %+v, %v", got, err)
+	}
 }

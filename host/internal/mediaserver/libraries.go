@@ -90,7 +90,7 @@ func (s *Service) keepHealth(ctx context.Context, server Server, facts sdk.Serve
 		h.Since = server.Health.Since
 	}
 	_, err := database.WithTx(ctx, s.DB, func(ctx context.Context, tx *db.Tx) (struct{}, error) {
-		return struct{}{}, storeHealth(ctx, tx, server, h, facts, callErr == nil)
+		return struct{}{}, storeHealth(ctx, tx, server, h, facts, callErr == nil, now)
 	})
 	return err
 }
@@ -153,13 +153,15 @@ func compare(known []Library, remote []sdk.Library) (changes []libraryChange, go
 }
 
 func applyLibraries(ctx context.Context, tx *db.Tx, serverID uuid.UUID, remote []sdk.Library, now time.Time) (map[string]int64, error) {
+	// First, since it locks the server's row: of two syncs at once the second
+	// waits, and then compares with what the first has written.
+	if err := markSynced(ctx, tx, serverID, now); err != nil {
+		return nil, err
+	}
 	known, err := librariesOf(ctx, tx.Client(), serverID)
 	if err != nil {
 		return nil, err
 	}
 	changes, gone, counts := compare(known, remote)
-	if err := writeLibraries(ctx, tx, serverID, changes, gone, now); err != nil {
-		return nil, err
-	}
-	return counts, markSynced(ctx, tx, serverID, now)
+	return counts, writeLibraries(ctx, tx, serverID, changes, gone, now)
 }

@@ -33,7 +33,7 @@ func (s *Service) Reseal(ctx context.Context, box resealer) (int, error) {
 		if !changed {
 			continue
 		}
-		n, err := s.DB.Ent.MediaServer.Update().Where(mediaserver.ID(row.ID), mediaserver.Secrets(row.Secrets)).SetSecrets(sealed).SetUpdatedAt(row.UpdatedAt).Save(ctx)
+		n, err := s.DB.Ent.MediaServer.Update().Where(mediaserver.ID(row.ID), mediaserver.Secrets(row.Secrets)).SetSecrets(sealed).Save(ctx)
 		if err != nil {
 			return done, database.Wrap("update", entity, err)
 		}

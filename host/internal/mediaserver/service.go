@@ -165,7 +165,7 @@ func (s *Service) update(ctx context.Context, id uuid.UUID, p Patch) (Server, er
 	}
 	return database.WithTx(ctx, s.DB, func(ctx context.Context, tx *db.Tx) (Server, error) {
 		next.UpdatedAt = s.Now()
-		switch stored, err := replace(ctx, tx, next, old.Revision, sealed, reconnect); {
+		switch stored, err := replace(ctx, tx, next, p, old.Revision, sealed, reconnect); {
 		case errors.Is(err, database.ErrConflict):
 			return Server{}, alreadyAdded(err)
 		case err != nil:

@@ -331,3 +331,54 @@ func TestDamagedSecretsAreNotShown(t *testing.T) {
 		t.Fatalf("Ref under another key: %v", err)
 	}
 }
+
+// A change that waits for its connection test undoes nothing that was changed
+// meanwhile.
+func TestSlowChangeKeepsWhatOthersChanged(t *testing.T) {
+	hosttest.EachDB(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db)
+		s := w.create(t)
+		tested, release := make(chan struct{}), make(chan struct{})
+		w.home.Fault("TestConnection", sdktest.Fault{Commit: true, Times: 1, Hook: func() { close(tested); <-release }})
+		slow := make(chan error, 1)
+		go func() {
+			url := w.home.URL()
+			_, err := w.Update(t.Context(), s.ID, mediaserver.Patch{URL: &url})
+			slow <- err
+		}()
+		<-tested
+		name, off := "Renamed", false
+		if _, err := w.Update(t.Context(), s.ID, mediaserver.Patch{Name: &name, Enabled: &off}); err != nil {
+			t.Fatal(err)
+		}
+		close(release)
+		if err := <-slow; err != nil {
+			t.Fatal(err)
+		}
+		if got, err := w.Get(t.Context(), s.ID); err != nil || got.Name != name || got.Enabled {
+			t.Fatalf("the slow change undid the other: %q, enabled %v, %v", got.Name, got.Enabled, err)
+		}
+	})
+}
+
+func TestSyncsAtOnce(t *testing.T) {
+	hosttest.EachDB(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db)
+		s := w.create(t)
+		for round := range 5 {
+			w.home.AddLibrary(strings.Repeat("x", round+1), sdk.LibraryOther)
+			errs := make(chan error, 4)
+			for range cap(errs) {
+				go func() {
+					_, err := w.SyncLibraries(t.Context(), s.ID)
+					errs <- err
+				}()
+			}
+			for range cap(errs) {
+				if err := <-errs; err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+}

@@ -179,17 +179,25 @@ func orEmpty(m map[string]any) map[string]any {
 	return m
 }
 
-// replace stores the changed server if its revision is still the one that was
-// read; it says whether it was.
-func replace(ctx context.Context, tx *db.Tx, s Server, revision int64, sealed []byte, reconnected bool) (bool, error) {
-	u := tx.MediaServer.Update().Where(mediaserver.ID(s.ID), mediaserver.Revision(revision)).
-		SetName(s.Name).SetEnabled(s.Enabled).SetUpdatedAt(s.UpdatedAt)
-	if s.PublicURL == nil {
-		u.ClearPublicURL()
-	} else {
+// replace stores what a patch names, and how the server is reached if that was
+// tested anew: then only if the revision is still the one that was read. It says
+// whether it stored. What the patch does not name stays as it is now, not as it
+// was before the test: somebody else may have changed it meanwhile.
+func replace(ctx context.Context, tx *db.Tx, s Server, p Patch, revision int64, sealed []byte, reconnected bool) (bool, error) {
+	u := tx.MediaServer.Update().Where(mediaserver.ID(s.ID)).SetUpdatedAt(s.UpdatedAt)
+	if p.Name != nil {
+		u.SetName(s.Name)
+	}
+	if p.Enabled != nil {
+		u.SetEnabled(s.Enabled)
+	}
+	if p.PublicURL != nil && s.PublicURL != nil {
 		u.SetPublicURL(*s.PublicURL)
+	} else if p.PublicURL != nil {
+		u.ClearPublicURL()
 	}
 	if reconnected {
+		u.Where(mediaserver.Revision(revision))
 		facts, err := json.Marshal(s.Facts)
 		if err != nil {
 			return false, fmt.Errorf("facts of a server: %w", err)
@@ -216,8 +224,8 @@ func setHealth(u *db.MediaServerUpdate, h Health) {
 }
 
 // storeHealth keeps what a call told, unless the server was changed meanwhile.
-func storeHealth(ctx context.Context, tx *db.Tx, s Server, h Health, facts sdk.ServerFacts, ok bool) error {
-	u := tx.MediaServer.Update().Where(mediaserver.ID(s.ID), mediaserver.Revision(s.Revision)).SetUpdatedAt(s.UpdatedAt)
+func storeHealth(ctx context.Context, tx *db.Tx, s Server, h Health, facts sdk.ServerFacts, ok bool, now time.Time) error {
+	u := tx.MediaServer.Update().Where(mediaserver.ID(s.ID), mediaserver.Revision(s.Revision)).SetUpdatedAt(now)
 	setHealth(u, h)
 	if ok {
 		raw, err := json.Marshal(facts)
@@ -335,8 +343,7 @@ func (s *Service) toServer(r *db.MediaServer) (Server, error) {
 		},
 		LibrariesSyncedAt: r.LibrariesSyncedAt, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
-	// Both columns are written by this package alone; one that does not decode
-	// reads as empty facts, which allow nothing.
+	// Both columns are written by this package alone, so that they decode.
 	_ = json.Unmarshal(r.TLS, &out.TLS)
 	_ = json.Unmarshal(r.Facts, &out.Facts)
 	secrets, err := s.open(r.ID, r.Secrets)
