@@ -15,9 +15,9 @@ import (
 	"github.com/zondarr/zondarr/plugins/plex/plextest"
 )
 
-// plex starts a simulated plex.tv with an owner, the people alice and bob, and
-// two servers, Home and Second. It sets PLEX_URL, PLEX2_URL, PLEX_TOKEN and
-// PLEX_SETTINGS.
+// plex starts a simulated plex.tv with an owner, the people alice, bob and carol
+// (whose e-mail address is not verified), and two servers, Home and Second. It
+// sets PLEX_URL, PLEX2_URL, PLEX_TOKEN and PLEX_SETTINGS.
 func (w *world) startPlex(ts *testscript.TestScript, _ bool, _ []string) error {
 	f := plextest.New(plextest.Config{RealTime: true})
 	w.plex = f
@@ -28,8 +28,8 @@ func (w *world) startPlex(ts *testscript.TestScript, _ bool, _ []string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"alice", "bob"} {
-		if _, err := f.AddAccount(plextest.Account{Username: name}); err != nil {
+	for _, name := range []string{"alice", "bob", "carol"} {
+		if _, err := f.AddAccount(plextest.Account{Username: name, Unconfirmed: name == "carol"}); err != nil {
 			return err
 		}
 	}
@@ -61,6 +61,15 @@ func (w *world) approve(_ *testscript.TestScript, _ bool, args []string) error {
 	return w.plex.Approve(pins[0], account.ID)
 }
 
+// verify ACCOUNT: the person verifies the e-mail address.
+func (w *world) verify(_ *testscript.TestScript, _ bool, args []string) error {
+	account, ok := w.plex.Account(args[0])
+	if !ok || !w.plex.Edit(account.ID, func(a *plextest.Account) { a.Unconfirmed = false }) {
+		return fmt.Errorf("no account %s", args[0])
+	}
+	return nil
+}
+
 // [!] share SERVER ACCOUNT [SECTION…]: the account sees exactly these.
 func (w *world) share(_ *testscript.TestScript, neg bool, args []string) error {
 	account, ok := w.plex.Account(args[1])
@@ -83,8 +92,12 @@ func (w *world) share(_ *testscript.TestScript, neg bool, args []string) error {
 	return fmt.Errorf("no server %s", args[0])
 }
 
-// plexfault KIND METHOD PATH [TIMES]
+// plexfault KIND METHOD PATH [TIMES] | clear
 func (w *world) plexFault(_ *testscript.TestScript, _ bool, args []string) error {
+	if args[0] == "clear" {
+		w.plex.ClearFaults()
+		return nil
+	}
 	f := plextest.Fault{Kind: plextest.FaultKind(args[0]), Method: args[1], Path: args[2]}
 	if len(args) > 3 {
 		n, err := strconv.Atoi(args[3])

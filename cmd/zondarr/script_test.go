@@ -74,7 +74,7 @@ func params(jellyfinVersion string) testscript.Params {
 			"killplugin": script((*world).killPlugin), "noplugins": script((*world).noPlugins), "nolog": script((*world).noLog), "await": script((*world).await),
 			"crowd": script((*world).crowd), "hostenv": script((*world).hostEnv), "dropin": script((*world).dropIn),
 			"installation": script((*world).ownInstallation),
-			"plex":         script((*world).startPlex), "approve": script((*world).approve), "share": script((*world).share),
+			"plex":         script((*world).startPlex), "approve": script((*world).approve), "verify": script((*world).verify), "share": script((*world).share),
 			"plexfault": script((*world).plexFault), "noplexsecrets": script((*world).noPlexSecrets), "signedout": script((*world).signedOut),
 		},
 	}

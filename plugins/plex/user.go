@@ -23,7 +23,6 @@ func (c *client) GetUser(ctx context.Context, req sdk.GetUserRequest) (sdk.GetUs
 }
 
 // lookUp gives the owner, or somebody the server is shared with.
-
 func (c *client) lookUp(ctx context.Context, r roster, id string) (sdk.User, error) {
 	if r.isOwner(id) {
 		return r.owner.user(), nil
@@ -91,6 +90,7 @@ func (c *client) ListUsers(ctx context.Context, _ sdk.ListUsersRequest, yield fu
 
 // FindUser looks somebody up by account id, or by username or e-mail. Members of
 // the Home without a share are not found: the host asks whether a share was made.
+// Nor is the owner by account id, with whom none can be: CreateUser says why.
 func (c *client) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.FindUserResponse, error) {
 	name := strings.TrimSpace(req.Username)
 	if (req.AccountID == "") == (name == "") {
@@ -103,6 +103,8 @@ func (c *client) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.Fin
 	id := req.AccountID
 	if name != "" {
 		id = r.idOf(name)
+	} else if r.isOwner(id) {
+		return sdk.FindUserResponse{}, noUser()
 	}
 	u, err := c.lookUp(ctx, r, id)
 	return sdk.FindUserResponse{User: u}, err

@@ -230,7 +230,7 @@ func TestFindUser(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, u, err)
 		}
 	}
-	for _, req := range []sdk.FindUserRequest{{Username: "erin"}, {Username: "frank"}, {Username: "dave"}, {AccountID: "12345"}} {
+	for _, req := range []sdk.FindUserRequest{{Username: "erin"}, {Username: "frank"}, {Username: "dave"}, {AccountID: "12345"}, {AccountID: str(r.owner.ID)}} {
 		_, err := find(req)
 		r.want(err, sdk.ReasonNotFound)
 	}
