@@ -3,13 +3,10 @@ package identity
 import (
 	"context"
 	"net/mail"
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/zondarr/zondarr/ent/db"
 	"github.com/zondarr/zondarr/ent/db/identity"
@@ -75,12 +72,9 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, p Patch) (Identity, 
 func (i Identity) patched(p Patch) (Identity, error) {
 	var bad []fault.Field
 	if p.DisplayName != nil {
-		i.DisplayName = norm.NFC.String(strings.TrimSpace(*p.DisplayName))
-		switch {
-		case i.DisplayName == "":
-			bad = append(bad, invalid("body.display_name", fault.FieldRequired, "A name is required."))
-		case utf8.RuneCountInString(i.DisplayName) > maxName || strings.ContainsFunc(i.DisplayName, unicode.IsControl):
-			bad = append(bad, invalid("body.display_name", fault.FieldTooLong, "At most %d characters, no control characters.", maxName))
+		name, code, message := CleanName(*p.DisplayName)
+		if i.DisplayName = name; code != "" {
+			bad = append(bad, fault.Field{Location: "body.display_name", Code: code, Message: message})
 		}
 	}
 	if p.Email != nil {

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"net/mail"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/host/internal/identity"
 	"github.com/zondarr/zondarr/host/internal/invitation"
 	"github.com/zondarr/zondarr/sdk"
 )
@@ -20,7 +20,6 @@ const (
 	minUsername, maxUsername = 1, 64
 	minPassword, maxPassword = 8, 128
 	maxEmail                 = 254
-	maxDisplayName           = 100
 )
 
 // Field is one field of the join form.
@@ -43,6 +42,9 @@ type Rule struct {
 	Pattern string
 	// Message tells a person what is allowed, and where.
 	Message string
+
+	// What Message is made of, so that a failure tells only the part that failed.
+	length, form string
 }
 
 // fields merges what the servers ask into one form.
@@ -52,11 +54,10 @@ func (p plan) fields() []Field {
 		name  string
 		floor Rule
 		of    func(sdk.AccountRules) sdk.FieldRule
-		blank string
 	}
 	for _, f := range []source{
-		{"username", Rule{MinLength: minUsername, MaxLength: maxUsername}, func(r sdk.AccountRules) sdk.FieldRule { return r.Username }, "1 to 64 characters"},
-		{"password", Rule{MinLength: minPassword, MaxLength: maxPassword}, func(r sdk.AccountRules) sdk.FieldRule { return r.Password }, "8 to 128 characters"},
+		{"username", Rule{MinLength: minUsername, MaxLength: maxUsername}, func(r sdk.AccountRules) sdk.FieldRule { return r.Username }},
+		{"password", Rule{MinLength: minPassword, MaxLength: maxPassword}, func(r sdk.AccountRules) sdk.FieldRule { return r.Password }},
 	} {
 		field := Field{Name: f.name}
 		asked := false
@@ -74,7 +75,8 @@ func (p plan) fields() []Field {
 			continue
 		}
 		if len(field.Rules) == 0 {
-			f.floor.Message = f.blank
+			f.floor.length = bounds(f.floor)
+			f.floor.Message = f.floor.length
 			field.Rules = []Rule{f.floor}
 		}
 		out = append(out, field)
@@ -114,16 +116,40 @@ func addRule(rules []Rule, floor Rule, r sdk.FieldRule, server string) []Rule {
 	if rule == floor {
 		return rules
 	}
-	rule.Message = fmt.Sprintf("%s (%s)", cmpText(r.Help, bounds(rule)), server)
+	// A bound of the host's own is no server's doing.
+	rule.length = bounds(rule)
+	if rule.MinLength != floor.MinLength || rule.MaxLength != floor.MaxLength || rule.MaxBytes != 0 {
+		rule.length = at(rule.length, server)
+	}
+	text := bounds(rule)
+	if help := cmpText(r.Help, anyForm(r.Pattern)); help != "" {
+		text += ". " + help
+		rule.form = at(help, server)
+	}
+	rule.Message = at(text, server)
 	for i, have := range rules {
-		message := have.Message
-		have.Message = rule.Message
-		if have == rule {
-			rules[i].Message = strings.TrimSuffix(message, ")") + ", " + server + ")"
+		if have.asks() == rule.asks() {
+			rules[i].Message, rules[i].length, rules[i].form = also(have.Message, server), also(have.length, server), also(have.form, server)
 			return rules
 		}
 	}
 	return append(rules, rule)
+}
+
+// asks is the rule without its words.
+func (r Rule) asks() Rule {
+	r.Message, r.length, r.form = "", "", ""
+	return r
+}
+
+// at says where a rule holds, and also that it holds on one more server.
+func at(text, server string) string { return text + " (" + server + ")" }
+
+func also(text, server string) string {
+	if before, ok := strings.CutSuffix(text, ")"); ok {
+		return before + ", " + server + ")"
+	}
+	return text
 }
 
 func tighter(a, b int) int {
@@ -142,22 +168,29 @@ func cmpText(a, b string) string {
 
 func bounds(r Rule) string {
 	text := fmt.Sprintf("%d to %d characters", r.MinLength, r.MaxLength)
-	if r.MinLength <= 1 {
-		text = fmt.Sprintf("at most %d characters", r.MaxLength)
+	if r.MinLength == 0 {
+		text = fmt.Sprintf("At most %d characters", r.MaxLength)
 	}
 	if r.MaxBytes > 0 {
 		text += fmt.Sprintf(", at most %d bytes", r.MaxBytes)
 	}
-	if r.Pattern != "" {
-		text += ", of a certain form"
-	}
 	return text
+}
+
+func anyForm(pattern string) string {
+	if pattern == "" {
+		return ""
+	}
+	return "Of the form " + pattern
 }
 
 // check judges a request by the merged rules, and gives it in its normal form.
 func (p plan) check(req Request) (Request, error) {
-	req.Username = norm.NFC.String(req.Username)
 	var bad []fault.Field
+	name, whole := identity.Normal(req.Username)
+	if req.Username = name; !whole {
+		bad = append(bad, fault.Field{Location: "body.username", Code: fault.FieldPattern, Message: "Too many accents on one letter."})
+	}
 	for _, f := range p.fields() {
 		switch f.Name {
 		case "username":
@@ -174,13 +207,13 @@ func (p plan) check(req Request) (Request, error) {
 		req.Email = nil
 	}
 	if req.DisplayName != nil {
-		name := norm.NFC.String(strings.TrimSpace(*req.DisplayName))
+		name, code, message := identity.CleanName(*req.DisplayName)
 		req.DisplayName = &name
 		switch {
 		case name == "":
 			req.DisplayName = nil
-		case utf8.RuneCountInString(name) > maxDisplayName || strings.ContainsFunc(name, unicode.IsControl):
-			bad = append(bad, fault.Field{Location: "body.display_name", Code: fault.FieldTooLong, Message: "At most 100 characters, no control characters."})
+		case code != "":
+			bad = append(bad, fault.Field{Location: "body.display_name", Code: code, Message: message})
 		}
 	}
 	if len(bad) > 0 {
@@ -208,31 +241,35 @@ func checkText(at, value string, f Field) []fault.Field {
 	}
 	var bad []fault.Field
 	for _, r := range f.Rules {
-		if code := r.broken(value); code != "" {
-			bad = append(bad, fault.Field{Location: at, Code: code, Message: r.Message})
+		if code, text := r.broken(value); code != "" {
+			problem := fault.Field{Location: at, Code: code, Message: text + "."}
+			if !slices.Contains(bad, problem) { // two servers, and the host's bound
+				bad = append(bad, problem)
+			}
 		}
 	}
 	return bad
 }
 
-// broken gives the code of the first part of the rule that does not hold, or "".
-func (r Rule) broken(value string) string {
+// broken gives the code of the first part of the rule that does not hold, and its
+// words; or "".
+func (r Rule) broken(value string) (code, text string) {
 	n := utf8.RuneCountInString(value)
 	switch {
 	case n < r.MinLength:
-		return fault.FieldTooShort
+		return fault.FieldTooShort, r.length
 	case r.MaxLength > 0 && n > r.MaxLength, r.MaxBytes > 0 && len(value) > r.MaxBytes:
-		return fault.FieldTooLong
+		return fault.FieldTooLong, r.length
 	}
 	if r.Pattern == "" {
-		return ""
+		return "", ""
 	}
 	// A pattern that does not compile was refused when the plugin described
 	// itself; one that a server told is left to that server.
 	if re, err := regexp.Compile(r.Pattern); err == nil && !re.MatchString(value) {
-		return fault.FieldPattern
+		return fault.FieldPattern, r.form
 	}
-	return ""
+	return "", ""
 }
 
 func checkEmail(email *string, f Field) (*string, []fault.Field) {
@@ -250,8 +287,8 @@ func checkEmail(email *string, f Field) (*string, []fault.Field) {
 		return nil, one(fault.FieldInvalid, "An address such as bob@example.org.")
 	}
 	for _, r := range f.Rules {
-		if code := r.broken(text); code != "" {
-			return nil, one(code, r.Message)
+		if code, message := r.broken(text); code != "" {
+			return nil, one(code, message+".")
 		}
 	}
 	return &text, nil

@@ -37,17 +37,26 @@ func TestFieldsAreMerged(t *testing.T) {
 	)
 	want := []Field{
 		// One rule where both ask the same, and the host's ceiling beneath a higher one.
-		{Name: "username", Required: true, Rules: []Rule{{MinLength: 3, MaxLength: 64, Pattern: "^[a-z]+$", Message: "Small letters (A, B)"}}},
+		{Name: "username", Required: true, Rules: []Rule{{MinLength: 3, MaxLength: 64, Pattern: "^[a-z]+$", Message: "3 to 64 characters. Small letters (A, B)"}}},
 		// A floor below the host's adds nothing.
 		{Name: "password", Required: true, Rules: []Rule{{MinLength: 10, MaxLength: 128, MaxBytes: 72, Message: "10 to 128 characters, at most 72 bytes (B)"}}},
 		{Name: "email", Rules: []Rule{}},
 	}
-	if got := p.fields(); !reflect.DeepEqual(got, want) {
+	got := p.fields()
+	for i := range got {
+		for j, r := range got[i].Rules {
+			got[i].Rules[j].length, got[i].Rules[j].form = "", "" // what Message is made of
+			if r.Message == "" {
+				t.Errorf("%s: a rule without words", got[i].Name)
+			}
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	// Without rules of the servers the floor is told.
-	got := planFor(invitation.EmailOff, sdk.AccountRules{}).fields()
-	if len(got) != 2 || got[0].Rules[0] != (Rule{MinLength: 1, MaxLength: 64, Message: "1 to 64 characters"}) || got[1].Rules[0].MinLength != 8 {
+	got = planFor(invitation.EmailOff, sdk.AccountRules{}).fields()
+	if len(got) != 2 || got[0].Rules[0].Message != "1 to 64 characters" || got[0].Rules[0].asks() != (Rule{MinLength: 1, MaxLength: 64}) || got[1].Rules[0].Message != "8 to 128 characters" || got[1].Rules[0].MinLength != 8 {
 		t.Errorf("the floor: %+v", got)
 	}
 }
@@ -93,6 +102,13 @@ func TestRequestIsJudged(t *testing.T) {
 		"EmailNoAddress":      {func(r *Request) { r.Email = new("bob") }, "body.email", fault.FieldInvalid},
 		"EmailWithName":       {func(r *Request) { r.Email = new("Bob <bob@example.org>") }, "body.email", fault.FieldInvalid},
 		"DisplayNameTooLong":  {func(r *Request) { r.DisplayName = new(strings.Repeat("x", 101)) }, "body.display_name", fault.FieldTooLong},
+		"DisplayNameControl":  {func(r *Request) { r.DisplayName = new("Bob\u0007") }, "body.display_name", fault.FieldPattern},
+		"DisplayNameTurns":    {func(r *Request) { r.DisplayName = new("Bob \u202eecilA") }, "body.display_name", fault.FieldPattern},
+		"DisplayNameIsolates": {func(r *Request) { r.DisplayName = new("Bob \u2066x\u2069") }, "body.display_name", fault.FieldPattern},
+		"DisplayNameJoined":   {func(r *Request) { r.DisplayName = new("\U0001F468\u200d\U0001F469 family") }, "", ""},
+		// NFC would put a character into it that nobody typed.
+		"UsernameManyMarks":   {func(r *Request) { r.Username = "e" + strings.Repeat("\u0323", 31) }, "body.username", fault.FieldPattern},
+		"UsernameSomeMarks":   {func(r *Request) { r.Username = "e" + strings.Repeat("\u0323", 30) }, "", ""},
 		"DisplayNameIsBlanks": {func(r *Request) { r.DisplayName = new("  ") }, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,5 +207,42 @@ func TestAmbiguousIsNotNothing(t *testing.T) {
 		if got := nothingMade(tc.err); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
+	}
+}
+
+// What a server says of the form of a password does not hide how long it must be,
+// and a refusal tells the part that failed (R6.4).
+func TestRefusalsTellWhatFailed(t *testing.T) {
+	p := planFor(invitation.EmailOff, sdk.AccountRules{
+		Username: required(sdk.FieldRule{MinLength: 1, Pattern: "^[a-z]+$", Help: "Small letters."}),
+		Password: required(sdk.FieldRule{MinLength: 1, Pattern: `^.*[^ ].*$`, Help: "Not only blanks"}),
+	}, sdk.AccountRules{Password: required(sdk.FieldRule{MinLength: 10, Pattern: "^[^#]*$"})})
+	told := p.fields()
+	if got := told[1].Rules[0].Message; got != "8 to 128 characters. Not only blanks (A)" {
+		t.Errorf("told before they type: %q", got)
+	}
+	for _, tc := range []struct {
+		name, username, password string
+		want                     []fault.Field
+	}{
+		{"PasswordShort", "bob", "1234567", []fault.Field{
+			{Location: "body.password", Code: fault.FieldTooShort, Message: "8 to 128 characters."},
+			{Location: "body.password", Code: fault.FieldTooShort, Message: "10 to 128 characters (B)."},
+		}},
+		{"PasswordLong", "bob", strings.Repeat("x", 129), []fault.Field{
+			{Location: "body.password", Code: fault.FieldTooLong, Message: "8 to 128 characters."},
+			{Location: "body.password", Code: fault.FieldTooLong, Message: "10 to 128 characters (B)."},
+		}},
+		{"PasswordBlank", "bob", strings.Repeat(" ", 10), []fault.Field{{Location: "body.password", Code: fault.FieldPattern, Message: "Not only blanks (A)."}}},
+		{"PasswordForm", "bob", "1234567890#", []fault.Field{{Location: "body.password", Code: fault.FieldPattern, Message: "Of the form ^[^#]*$ (B)."}}},
+		{"UsernameLong", strings.Repeat("x", 65), "1234567890", []fault.Field{{Location: "body.username", Code: fault.FieldTooLong, Message: "1 to 64 characters."}}},
+		{"UsernameForm", "BOB", "1234567890", []fault.Field{{Location: "body.username", Code: fault.FieldPattern, Message: "Small letters (A)."}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := p.check(Request{Username: tc.username, Password: tc.password})
+			if f := fault.As(err); f == nil || !slices.Equal(f.Fields, tc.want) {
+				t.Errorf("got %+v, want %+v", f, tc.want)
+			}
+		})
 	}
 }
