@@ -29,7 +29,6 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 	if err != nil {
 		return sdk.CreateUserResponse{}, err
 	}
-	asked = asked.orDefaults()
 	guest, err := c.guestOf(req)
 	if err != nil {
 		return sdk.CreateUserResponse{}, err
@@ -49,7 +48,8 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 	if err := c.exist(ctx, r, libraries); err != nil {
 		return sdk.CreateUserResponse{}, err
 	}
-	set, err := c.settingsFor(ctx, r, who, nil, asked)
+	_, elsewhere := r.otherServer(who)
+	set, err := c.settingsFor(ctx, r, who, nil, asked.orDefaults(elsewhere))
 	if err != nil {
 		return sdk.CreateUserResponse{}, err
 	}
@@ -178,13 +178,9 @@ func (c *client) settingsFor(ctx context.Context, r roster, who invitee, saved *
 		base = set
 	}
 	want := asked.apply(base)
-	if elsewhere && want.AllowSync != base.AllowSync {
-		may := "may not"
-		if base.AllowSync {
-			may = "may"
-		}
+	if held := want.against(base); elsewhere && held != "" {
 		return sharing{}, sdk.Errorf(sdk.ReasonAccessNotApplied,
-			"the person uses another server of the owner and %s download there; Plex keeps one setting for both. Ask for the same here, or change it in Plex first. Nothing was changed", may)
+			"the person uses another server of the owner and %s there; Plex keeps one setting for both. Ask for the same here, or change it in Plex first. Nothing was changed", held)
 	}
 	return want, nil
 }

@@ -443,6 +443,24 @@ func TestCreateKeepsWhatHoldsElsewhere(t *testing.T) {
 	}
 }
 
+// Live TV that a Home member has on another server is neither taken away because
+// nobody could ask for it here, nor by asking for none.
+func TestCreateKeepsLiveTVElsewhere(t *testing.T) {
+	r := newRig(t)
+	r.fake.AddHome(r.owner.ID, r.alice.ID)
+	kept := plextest.Settings{AllowTuners: 2}
+	r.fake.MustAddShare(plextest.ShareSpec{Server: r.second.ID(), Invited: "alice", AllLibraries: true, Accepted: true, Settings: kept})
+	_, err := r.create(r.alice, sdk.Grant{Libraries: r.only("Movies"), Permissions: map[string]sdk.Tri{sdk.PermissionLiveTV: sdk.Deny}})
+	r.want(err, sdk.ReasonAccessNotApplied, "may watch live TV there", "Nothing was changed")
+	r.wantNoWrites()
+	if u := r.mustCreate(r.alice, "Movies"); u.Permissions[sdk.PermissionLiveTV] != sdk.Allow {
+		t.Errorf("permissions %v", u.Permissions)
+	}
+	if got := r.fake.SharingSettings(r.owner.ID, r.alice.ID); got != kept {
+		t.Errorf("settings %+v, want %+v", got, kept)
+	}
+}
+
 // Filters of somebody who was here before are kept too.
 func TestCreateKeepsOldFilters(t *testing.T) {
 	r := newRig(t)

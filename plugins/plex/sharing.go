@@ -146,3 +146,22 @@ func (s sharing) differences(other sharing) []string {
 	}
 	return out
 }
+
+// against says what another set holds where a wish would change it, or "".
+func (s sharing) against(other sharing) string {
+	var held []string
+	if s.AllowSync != other.AllowSync {
+		held = append(held, "may"+unless(other.AllowSync)+" download")
+	}
+	if s.AllowTuners != other.AllowTuners {
+		held = append(held, "may"+unless(other.AllowTuners > 0)+" watch live TV")
+	}
+	return strings.Join(held, " and ")
+}
+
+func unless(yes bool) string {
+	if yes {
+		return ""
+	}
+	return " not"
+}

@@ -58,12 +58,14 @@ func (w wishes) apply(set sharing) sharing {
 	return set
 }
 
-// orDefaults fills in what the plugin declares for a new person.
-func (w wishes) orDefaults() wishes {
+// orDefaults fills in what the plugin declares for a new person. No invitation
+// can ask for live TV, so for a Home member who uses another server of the owner
+// already, it stays what the owner made it there.
+func (w wishes) orDefaults(elsewhere bool) wishes {
 	if w.download == sdk.Unset {
 		w.download = sdk.Deny
 	}
-	if w.liveTV == sdk.Unset {
+	if w.liveTV == sdk.Unset && !elsewhere {
 		w.liveTV = sdk.Deny
 	}
 	return w
