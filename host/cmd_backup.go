@@ -1,12 +1,14 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/zondarr/zondarr/host/internal/database"
+	"github.com/zondarr/zondarr/host/internal/instance"
 	"github.com/zondarr/zondarr/host/internal/secret"
 )
 
@@ -40,14 +42,23 @@ func (p *program) backupCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		err = db.Backup(cmd.Context(), args[0], []byte(box.Fingerprint()))
-		if err := errors.Join(err, db.Close()); err != nil {
+		if err := errors.Join(backup(cmd.Context(), db, box, args[0]), db.Close()); err != nil {
 			return err
 		}
 		fmt.Fprintf(p.stdio.Out, "Wrote %s. To restore it the secret key is needed too, which is not in it: keep a copy of the key elsewhere.\n", args[0])
 		return nil
 	}
 	return cmd
+}
+
+// backup refuses a key that opens nothing of the database: the backup would bear its
+// name, and be refused with the right one.
+func backup(ctx context.Context, db *database.DB, box *secret.Box, file string) error {
+	keys, err := instance.KeyNames(ctx, db, box)
+	if err != nil {
+		return err
+	}
+	return db.Backup(ctx, file, []byte(keys))
 }
 
 func (p *program) restoreCommand() *cobra.Command {

@@ -57,18 +57,18 @@ func reseal(ctx context.Context, db *database.DB, box *secret.Box) (int, error) 
 		return 0, err
 	}
 	total := 0
-	for _, part := range []func(context.Context) (int, error){
-		func(ctx context.Context) (int, error) {
-			return (&mediaserver.Service{DB: db}).Reseal(ctx, box)
-		},
-		func(ctx context.Context) (int, error) { return (&identity.Service{DB: db}).Reseal(ctx, box) },
-		func(ctx context.Context) (int, error) { return (&redeem.Service{DB: db}).Reseal(ctx, box) },
+	for _, sealed := range []func(context.Context) ([]secret.Value, error){
+		(&mediaserver.Service{DB: db}).Sealed, (&identity.Service{DB: db}).Sealed, (&redeem.Service{DB: db}).Sealed,
 	} {
-		n, err := part(ctx)
+		values, err := sealed(ctx)
+		if err != nil {
+			return total, err
+		}
+		n, err := box.Rotate(ctx, values)
 		total += n
 		if err != nil {
 			return total, err
 		}
 	}
-	return total, instance.Reseal(ctx, db, box)
+	return total, instance.Rotated(ctx, db, box)
 }

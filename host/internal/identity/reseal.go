@@ -2,38 +2,35 @@ package identity
 
 import (
 	"context"
-	"fmt"
+
+	"entgo.io/ent/dialect/sql"
 
 	"github.com/zondarr/zondarr/ent/db/user"
 	"github.com/zondarr/zondarr/host/internal/database"
+	"github.com/zondarr/zondarr/host/internal/secret"
 )
 
-// resealer seals again under the current key (package secret).
-type resealer interface {
-	Reseal(context string, sealed []byte) (resealed []byte, changed bool, err error)
+// Sealed gives the plugin state of every suspended account, to be sealed under
+// another key.
+func (s *Service) Sealed(ctx context.Context) ([]secret.Value, error) {
+	rows, err := s.DB.Ent.User.Query().Where(user.PluginStateNotNil()).Order(user.ByID()).
+		Select(user.FieldID, user.FieldPluginState).All(ctx)
+	if err != nil {
+		return nil, database.Wrap("list", entityUser, err)
+	}
+	values := make([]secret.Value, len(rows))
+	for i, row := range rows {
+		values[i] = secret.Value{
+			Name: "the plugin state of user " + row.ID.String(), Context: stateContext(User{ID: row.ID}), Sealed: row.PluginState,
+			Replace: func(ctx context.Context, sealed []byte) (bool, error) {
+				n, err := s.DB.Ent.User.Update().Where(user.ID(row.ID), user.PluginState(row.PluginState)).
+					SetPluginState(sealed).Modify(keepUpdatedAt).Save(ctx)
+				return n == 1, database.Wrap("update", entityUser, err)
+			},
+		}
+	}
+	return values, nil
 }
 
-// Reseal seals the plugin state of every suspended account under the current key
-// and gives how many it changed. It can be stopped and begun again.
-func (s *Service) Reseal(ctx context.Context, box resealer) (int, error) {
-	rows, err := s.DB.Ent.User.Query().Where(user.PluginStateNotNil()).Order(user.ByID()).All(ctx)
-	if err != nil {
-		return 0, database.Wrap("list", entityUser, err)
-	}
-	done := 0
-	for _, row := range rows {
-		sealed, changed, err := box.Reseal(stateContext(s.toUser(row)), row.PluginState)
-		if err != nil {
-			return done, fmt.Errorf("reseal the plugin state of user %s: %w", row.ID, err)
-		}
-		if !changed {
-			continue
-		}
-		n, err := s.DB.Ent.User.Update().Where(user.ID(row.ID), user.PluginState(row.PluginState)).SetPluginState(sealed).SetUpdatedAt(row.UpdatedAt).Save(ctx)
-		if err != nil {
-			return done, database.Wrap("update", entityUser, err)
-		}
-		done += n
-	}
-	return done, nil
-}
+// keepUpdatedAt leaves the time that ent would move: what is sealed says the same.
+func keepUpdatedAt(u *sql.UpdateBuilder) { u.Set(user.FieldUpdatedAt, sql.Expr(user.FieldUpdatedAt)) }

@@ -10,10 +10,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 
 	"github.com/zondarr/zondarr/ent/db"
+	row "github.com/zondarr/zondarr/ent/db/instance"
 	"github.com/zondarr/zondarr/host/internal/database"
 )
 
@@ -21,20 +23,28 @@ import (
 const (
 	keyID    = "installation_id"
 	keyCheck = "secret_key_check"
+	// keyNext is a check value under the key that a change leads to, while it lasts.
+	keyNext = "secret_key_next"
 )
 
 const (
-	entity     = "instance"
-	checkValue = "zondarr"
+	entity       = "instance"
+	checkContext = entity + ":" + keyCheck
+	checkValue   = "zondarr"
 )
 
 // ErrWrongKey says that this database was written under another secret key.
 var ErrWrongKey = errors.New("the secret key is not the one that this database was written under: configure that one (secret_key), or, after a change of keys, the old one as secret_key_previous")
 
+// ErrUnfinished says that what is sealed is under two keys, and not both are there.
+var ErrUnfinished = errors.New("a change of the secret key was begun and is not finished, or not by this key: configure both of its keys (secret_key and secret_key_previous) and run `zondarr secret rotate`")
+
 // box seals and opens (package secret).
 type box interface {
 	Seal(context string, plaintext []byte) ([]byte, error)
 	Open(context string, sealed []byte) ([]byte, error)
+	Current(sealed []byte) bool
+	KeyOf(sealed []byte) string
 }
 
 // ID gives the installation's id, and makes it at the first start. Replicas that
@@ -45,30 +55,84 @@ func ID(ctx context.Context, d *database.DB) (string, error) {
 }
 
 // CheckKey gives ErrWrongKey if the database was written under a key that the
-// box does not have. It writes the check value at the first start.
+// box does not have, and ErrUnfinished if a change to another key was begun. It
+// writes the check value at the first start, and another one when a change of keys
+// begins: from then until Rotated, what is sealed may be under either key, and the
+// database is refused to whoever has only one of them, or a third.
 func CheckKey(ctx context.Context, d *database.DB, b box) error {
-	sealed, err := once(ctx, d, keyCheck, func() ([]byte, error) { return b.Seal(entity+":"+keyCheck, []byte(checkValue)) })
+	_, err := keys(ctx, d, b)
+	return err
+}
+
+// KeyNames gives the names of the keys that what is sealed needs (secret.Box.Fits), or
+// the errors of CheckKey.
+func KeyNames(ctx context.Context, d *database.DB, b box) (string, error) {
+	checks, err := keys(ctx, d, b)
+	names := make([]string, len(checks))
+	for i, c := range checks {
+		names[i] = b.KeyOf(c)
+	}
+	return strings.Join(names, " "), err
+}
+
+// keys gives a value under each of the keys in use: one, or two while they change.
+func keys(ctx context.Context, d *database.DB, b box) ([][]byte, error) {
+	seal := func() ([]byte, error) { return b.Seal(checkContext, []byte(checkValue)) }
+	check, err := once(ctx, d, keyCheck, seal)
+	if err != nil {
+		return nil, err
+	}
+	if !opens(b, check) {
+		return nil, ErrWrongKey
+	}
+	var next []byte
+	if b.Current(check) {
+		next, err = d.Get(ctx, keyNext)
+		if errors.Is(err, database.ErrNotFound) {
+			return [][]byte{check}, nil
+		}
+	} else {
+		next, err = once(ctx, d, keyNext, seal)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !opens(b, next) {
+		return nil, ErrUnfinished
+	}
+	return [][]byte{check, next}, nil
+}
+
+func opens(b box, sealed []byte) bool {
+	plain, err := b.Open(checkContext, sealed)
+	return err == nil && string(plain) == checkValue
+}
+
+// Rotated says that everything else is sealed under the current key: the previous
+// one opens nothing that is needed any more.
+func Rotated(ctx context.Context, d *database.DB, b box) error {
+	sealed, err := b.Seal(checkContext, []byte(checkValue))
 	if err != nil {
 		return err
 	}
-	if plain, err := b.Open(entity+":"+keyCheck, sealed); err != nil || string(plain) != checkValue {
-		return ErrWrongKey
-	}
-	return nil
+	_, err = database.WithTx(ctx, d, func(ctx context.Context, tx *db.Tx) (struct{}, error) {
+		if err := tx.Instance.UpdateOneID(keyCheck).SetValue(sealed).Exec(ctx); err != nil {
+			return struct{}{}, err
+		}
+		_, err := tx.Instance.Delete().Where(row.ID(keyNext)).Exec(ctx)
+		return struct{}{}, err
+	})
+	return database.Wrap("update", entity, err)
 }
 
 // once gives the value of a key, and stores a fresh one if there is none.
 func once(ctx context.Context, d *database.DB, key string, fresh func() ([]byte, error)) ([]byte, error) {
 	for {
-		row, err := d.Ent.Instance.Get(ctx, key)
-		if err == nil {
-			return row.Value, nil
+		value, err := d.Get(ctx, key)
+		if !errors.Is(err, database.ErrNotFound) {
+			return value, err
 		}
-		if !db.IsNotFound(err) {
-			return nil, database.Wrap("get", entity, err)
-		}
-		value, err := fresh()
-		if err != nil {
+		if value, err = fresh(); err != nil {
 			return nil, fmt.Errorf("make %s: %w", key, err)
 		}
 		err = database.Wrap("create", entity, d.Ent.Instance.Create().SetID(key).SetValue(value).Exec(ctx))
@@ -76,26 +140,4 @@ func once(ctx context.Context, d *database.DB, key string, fresh func() ([]byte,
 			return nil, err
 		}
 	}
-}
-
-// resealer seals again under the current key (package secret).
-type resealer interface {
-	Reseal(context string, sealed []byte) (resealed []byte, changed bool, err error)
-}
-
-// Reseal seals the check value under the current key. It is the last of a
-// rotation: once it is done, the previous key opens nothing that is needed.
-func Reseal(ctx context.Context, d *database.DB, b resealer) error {
-	row, err := d.Ent.Instance.Get(ctx, keyCheck)
-	if db.IsNotFound(err) {
-		return nil // written at the next start, under the current key
-	}
-	if err != nil {
-		return database.Wrap("get", entity, err)
-	}
-	sealed, changed, err := b.Reseal(entity+":"+keyCheck, row.Value)
-	if err != nil || !changed {
-		return err
-	}
-	return database.Wrap("update", entity, d.Ent.Instance.UpdateOneID(keyCheck).SetValue(sealed).Exec(ctx))
 }

@@ -2,42 +2,36 @@ package mediaserver
 
 import (
 	"context"
-	"fmt"
+
+	"entgo.io/ent/dialect/sql"
 
 	"github.com/zondarr/zondarr/ent/db/mediaserver"
 	"github.com/zondarr/zondarr/host/internal/database"
+	"github.com/zondarr/zondarr/host/internal/secret"
 )
 
-// resealer seals again under the current key (package secret).
-type resealer interface {
-	Reseal(context string, sealed []byte) (resealed []byte, changed bool, err error)
+// Sealed gives the secrets of every server, to be sealed under another key.
+func (s *Service) Sealed(ctx context.Context) ([]secret.Value, error) {
+	rows, err := s.DB.Ent.MediaServer.Query().Where(mediaserver.SecretsNotNil()).Order(mediaserver.ByID()).
+		Select(mediaserver.FieldID, mediaserver.FieldSecrets).All(ctx)
+	if err != nil {
+		return nil, database.Wrap("list", entity, err)
+	}
+	values := make([]secret.Value, len(rows))
+	for i, row := range rows {
+		values[i] = secret.Value{
+			Name: "the secrets of server " + row.ID.String(), Context: sealContext(row.ID), Sealed: row.Secrets,
+			Replace: func(ctx context.Context, sealed []byte) (bool, error) {
+				n, err := s.DB.Ent.MediaServer.Update().Where(mediaserver.ID(row.ID), mediaserver.Secrets(row.Secrets)).
+					SetSecrets(sealed).Modify(keepUpdatedAt).Save(ctx)
+				return n == 1, database.Wrap("update", entity, err)
+			},
+		}
+	}
+	return values, nil
 }
 
-// Reseal seals the secrets of every server under the current key and gives how
-// many it changed. It can be stopped and begun again, and leaves alone what
-// somebody changes meanwhile: that is sealed under the current key already.
-func (s *Service) Reseal(ctx context.Context, box resealer) (int, error) {
-	rows, err := all(ctx, s.DB.Ent)
-	if err != nil {
-		return 0, err
-	}
-	done := 0
-	for _, row := range rows {
-		if len(row.Secrets) == 0 {
-			continue
-		}
-		sealed, changed, err := box.Reseal(sealContext(row.ID), row.Secrets)
-		if err != nil {
-			return done, fmt.Errorf("reseal the secrets of server %s: %w", row.ID, err)
-		}
-		if !changed {
-			continue
-		}
-		n, err := s.DB.Ent.MediaServer.Update().Where(mediaserver.ID(row.ID), mediaserver.Secrets(row.Secrets)).SetSecrets(sealed).Save(ctx)
-		if err != nil {
-			return done, database.Wrap("update", entity, err)
-		}
-		done += n
-	}
-	return done, nil
+// keepUpdatedAt leaves the time that ent would move: what is sealed says the same.
+func keepUpdatedAt(u *sql.UpdateBuilder) {
+	u.Set(mediaserver.FieldUpdatedAt, sql.Expr(mediaserver.FieldUpdatedAt))
 }

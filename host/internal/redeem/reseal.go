@@ -2,41 +2,37 @@ package redeem
 
 import (
 	"context"
-	"fmt"
+
+	"entgo.io/ent/dialect/sql"
 
 	linkrow "github.com/zondarr/zondarr/ent/db/link"
 	"github.com/zondarr/zondarr/host/internal/database"
+	"github.com/zondarr/zondarr/host/internal/secret"
 )
 
-// resealer seals again under the current key (package secret).
-type resealer interface {
-	Reseal(context string, sealed []byte) (resealed []byte, changed bool, err error)
+// Sealed gives the state of every link that has not ended, to be sealed under
+// another key.
+func (s *Service) Sealed(ctx context.Context) ([]secret.Value, error) {
+	rows, err := s.DB.Ent.Link.Query().Where(linkrow.SealedStateNotNil()).Order(linkrow.ByID()).
+		Select(linkrow.FieldID, linkrow.FieldSealedState).All(ctx)
+	if err != nil {
+		return nil, database.Wrap("list", entityLink, err)
+	}
+	values := make([]secret.Value, len(rows))
+	for i, row := range rows {
+		values[i] = secret.Value{
+			Name: "the state of link " + row.ID.String(), Context: linkContext(row.ID), Sealed: row.SealedState,
+			Replace: func(ctx context.Context, sealed []byte) (bool, error) {
+				n, err := s.DB.Ent.Link.Update().Where(linkrow.ID(row.ID), linkrow.SealedState(row.SealedState)).
+					SetSealedState(sealed).Modify(keepUpdatedAt).Save(ctx)
+				return n == 1, database.Wrap("update", entityLink, err)
+			},
+		}
+	}
+	return values, nil
 }
 
-// Reseal seals the state of every link that has not ended under the current key
-// and gives how many it changed. It can be stopped and begun again.
-func (s *Service) Reseal(ctx context.Context, box resealer) (int, error) {
-	rows, err := s.DB.Ent.Link.Query().Where(linkrow.EndedAtIsNil()).Order(linkrow.ByID()).All(ctx)
-	if err != nil {
-		return 0, database.Wrap("list", entityLink, err)
-	}
-	done := 0
-	for _, row := range rows {
-		if len(row.SealedState) == 0 {
-			continue
-		}
-		sealed, changed, err := box.Reseal(linkContext(row.ID), row.SealedState)
-		if err != nil {
-			return done, fmt.Errorf("reseal the state of link %s: %w", row.ID, err)
-		}
-		if !changed {
-			continue
-		}
-		n, err := s.DB.Ent.Link.Update().Where(linkrow.ID(row.ID), linkrow.SealedState(row.SealedState)).SetSealedState(sealed).SetUpdatedAt(row.UpdatedAt).Save(ctx)
-		if err != nil {
-			return done, database.Wrap("update", entityLink, err)
-		}
-		done += n
-	}
-	return done, nil
+// keepUpdatedAt leaves the time that ent would move: what is sealed says the same.
+func keepUpdatedAt(u *sql.UpdateBuilder) {
+	u.Set(linkrow.FieldUpdatedAt, sql.Expr(linkrow.FieldUpdatedAt))
 }

@@ -17,6 +17,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 // MinKeyLength is the least length of the secret key, in bytes.
@@ -102,27 +104,30 @@ func (b *Box) Seal(context string, plaintext []byte) ([]byte, error) {
 // Open gives what Seal sealed for the same context, under the current or the
 // previous key, or ErrWrongKey.
 func (b *Box) Open(context string, sealed []byte) ([]byte, error) {
-	if len(sealed) < header || sealed[0] != format {
-		return nil, ErrWrongKey
+	for _, k := range b.keys() {
+		if k.sealed(sealed) {
+			if plaintext, err := k.aead.Open(nil, nil, sealed[header:], []byte(context)); err == nil {
+				return plaintext, nil
+			}
+		}
 	}
-	k := &b.current
-	if [keyIDSize]byte(sealed[1:header]) != k.id {
-		k = b.previous
-	}
-	if k == nil || [keyIDSize]byte(sealed[1:header]) != k.id {
-		return nil, ErrWrongKey
-	}
-	plaintext, err := k.aead.Open(nil, nil, sealed[header:], []byte(context))
-	if err != nil {
-		return nil, ErrWrongKey
-	}
-	return plaintext, nil
+	return nil, ErrWrongKey
 }
 
 // Current says whether a sealed value is under the current key, so that a
 // rotation can pass over it.
-func (b *Box) Current(sealed []byte) bool {
-	return len(sealed) >= header && sealed[0] == format && [keyIDSize]byte(sealed[1:header]) == b.current.id
+func (b *Box) Current(sealed []byte) bool { return b.current.sealed(sealed) }
+
+// sealed says whether a value was sealed under this key, by the id in front of it.
+func (k *key) sealed(value []byte) bool {
+	return len(value) >= header && value[0] == format && [keyIDSize]byte(value[1:header]) == k.id
+}
+
+func (b *Box) keys() []*key {
+	if b.previous == nil {
+		return []*key{&b.current}
+	}
+	return []*key{&b.current, b.previous}
 }
 
 // MAC gives an HMAC-SHA256 of parts under the current key. The parts are
@@ -136,27 +141,22 @@ func (b *Box) MAC(parts ...string) []byte {
 	return m.Sum(nil)
 }
 
-// Fingerprint names the current key without telling it.
-func (b *Box) Fingerprint() string { return b.current.fingerprint }
-
-// Fits says whether the current or the previous key has this fingerprint.
-func (b *Box) Fits(fingerprint string) bool {
-	return fingerprint == b.current.fingerprint || b.previous != nil && fingerprint == b.previous.fingerprint
+// KeyOf names the key that opens a sealed value without telling it, or "" where
+// the box has another.
+func (b *Box) KeyOf(sealed []byte) string {
+	for _, k := range b.keys() {
+		if k.sealed(sealed) {
+			return k.fingerprint
+		}
+	}
+	return ""
 }
 
-// Rotating says whether a previous key is configured.
-func (b *Box) Rotating() bool { return b.previous != nil }
-
-// Reseal gives a sealed value under the current key, and whether it had to be
-// changed. It opens under either key.
-func (b *Box) Reseal(context string, sealed []byte) (resealed []byte, changed bool, err error) {
-	if b.Current(sealed) {
-		return sealed, false, nil
-	}
-	plaintext, err := b.Open(context, sealed)
-	if err != nil {
-		return nil, false, err
-	}
-	resealed, err = b.Seal(context, plaintext)
-	return resealed, true, err
+// Fits says whether the box has every key that names, made by KeyOf and with blanks
+// between them, stand for.
+func (b *Box) Fits(names string) bool {
+	wanted := strings.Fields(names)
+	return len(wanted) > 0 && !slices.ContainsFunc(wanted, func(name string) bool {
+		return !slices.ContainsFunc(b.keys(), func(k *key) bool { return k.fingerprint == name })
+	})
 }

@@ -63,7 +63,7 @@ func TestRotation(t *testing.T) {
 	if err != nil || string(got) != "token" {
 		t.Fatalf("Open under the previous key = %q, %v", got, err)
 	}
-	if during.Current(sealed) || !during.Rotating() || !during.Fits(before.Fingerprint()) {
+	if name := before.KeyOf(sealed); during.Current(sealed) || name == "" || during.KeyOf(sealed) != name || !during.Fits(name) {
 		t.Fatal("a value under the previous key counts as current, or its key does not fit")
 	}
 	resealed, err := during.Seal("t:1", got)
@@ -72,6 +72,10 @@ func TestRotation(t *testing.T) {
 	}
 	if !during.Current(resealed) {
 		t.Fatal("a fresh value does not count as current")
+	}
+	both := before.KeyOf(sealed) + " " + during.KeyOf(resealed)
+	if !during.Fits(both) || before.Fits(both) || newBox(t, keyB, "").Fits(both) || during.Fits("") || before.KeyOf(resealed) != "" {
+		t.Fatal("one key fits where two are needed, or none where none is named")
 	}
 }
 
