@@ -106,6 +106,10 @@ func (s *Service) CreateProfile(ctx context.Context, params ProfileParams) (Prof
 // UpdateProfile changes a profile; invitations made from it stay as they are.
 func (s *Service) UpdateProfile(ctx context.Context, id uuid.UUID, patch ProfilePatch) (Profile, error) {
 	return s.profileTx(ctx, func(ctx context.Context, tx *db.Tx) (uuid.UUID, error) {
+		// The lock comes first, so that of two changes at once none is lost.
+		if err := lockProfile(ctx, tx, id, s.Now()); err != nil {
+			return id, err
+		}
 		row, err := profileByID(ctx, tx.Client(), id)
 		if err != nil {
 			return id, missing(err, entityProfile, id)
@@ -130,8 +134,27 @@ func (s *Service) UpdateProfile(ctx context.Context, id uuid.UUID, patch Profile
 	})
 }
 
+// maxDefaults bounds how often a write is tried that lost to another who made a
+// profile the default at the same moment: each time one of them got through.
+const maxDefaults = 20
+
 // profileTx writes a profile and reads it back.
 func (s *Service) profileTx(ctx context.Context, write func(context.Context, *db.Tx) (uuid.UUID, error)) (Profile, error) {
+	for attempt := 1; ; attempt++ {
+		p, err := s.profileOnce(ctx, write)
+		if !database.ConflictOn(err, profile.Table, profile.FieldIsDefault) {
+			return p, err
+		}
+		if attempt == maxDefaults {
+			return p, &fault.Error{
+				Kind: fault.Conflict, Code: fault.CodeConflict, Message: "Another profile was made the default at the same moment. Try again.",
+				Retryable: true, Err: err,
+			}
+		}
+	}
+}
+
+func (s *Service) profileOnce(ctx context.Context, write func(context.Context, *db.Tx) (uuid.UUID, error)) (Profile, error) {
 	p, err := database.WithTx(ctx, s.DB, func(ctx context.Context, tx *db.Tx) (Profile, error) {
 		id, err := write(ctx, tx)
 		if err != nil {

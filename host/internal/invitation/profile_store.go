@@ -10,6 +10,7 @@ import (
 	"github.com/zondarr/zondarr/ent/db/profile"
 	"github.com/zondarr/zondarr/ent/db/profileserver"
 	"github.com/zondarr/zondarr/host/internal/database"
+	"github.com/zondarr/zondarr/host/internal/fault"
 )
 
 func withProfileTargets(q *db.ProfileQuery) *db.ProfileQuery {
@@ -83,6 +84,15 @@ func createProfile(ctx context.Context, tx *db.Tx, p Profile, by string, targets
 		}
 	}
 	return row.ID, putProfileServers(ctx, tx, row.ID, targets)
+}
+
+// lockProfile takes the row's lock for the rest of the transaction.
+func lockProfile(ctx context.Context, tx *db.Tx, id uuid.UUID, now time.Time) error {
+	n, err := tx.Profile.Update().Where(profile.ID(id)).SetUpdatedAt(now).Save(ctx)
+	if err == nil && n == 0 {
+		return fault.Missing(entityProfile, id.String())
+	}
+	return database.Wrap("lock", entityProfile, err)
 }
 
 // updateProfile writes the profile; targets are replaced unless nil.
