@@ -93,26 +93,29 @@ func fixture(tb testing.TB, seed uint64) sdktest.Upstream {
 		},
 		Usernames: usernames,
 		Link:      func() *sdk.LinkedAccount { return link(account()) },
-		Tell:      func(lie sdktest.Lie) bool { return tell(f, owner, lie) },
+		Tell:      func(lie sdktest.Lie) bool { return tell(f, lie) },
 		Provoke:   provocations(f, server, account, link),
 	}
 }
 
 // tell makes Plex say yes to what it does not do.
-func tell(f *plextest.Fake, owner plextest.Account, lie sdktest.Lie) bool {
+func tell(f *plextest.Fake, lie sdktest.Lie) bool {
 	f.ClearFaults()
-	f.Edit(owner.ID, func(a *plextest.Account) { a.PlexPass = true })
+	f.Set(func(s *plextest.Switches) { s.SyncStaysOff = false })
 	switch lie {
 	case sdktest.NoLie:
-		return true
 	case sdktest.LieStoreNothing:
 		for _, method := range []string{http.MethodPut, http.MethodDelete, http.MethodPost} {
 			f.AddFault(plextest.Fault{Kind: plextest.FaultStatus, Status: http.StatusOK, Method: method, Target: "cloud"})
 		}
-		return true
-	default:
+	case sdktest.LieIgnoreKey:
+		f.Set(func(s *plextest.Switches) { s.SyncStaysOff = true })
+	case sdktest.LieInactive:
+		f.AddFault(plextest.Fault{Kind: plextest.FaultGone, Path: "/api/v2/shared_servers/*/accept"})
+	default: // the plugin believes no answer to a write, so LieRevert is LieStoreNothing
 		return false
 	}
+	return true
 }
 
 func provocations(

@@ -254,6 +254,20 @@ func TestCreateSignedOutMeanwhile(t *testing.T) {
 	}
 }
 
+// Seen in the wild: the owner has Plex Pass, and downloads stay off all the same.
+func TestDownloadsStayOff(t *testing.T) {
+	r := newRig(t, func(s *plextest.Switches) { s.SyncStaysOff = true })
+	_, err := r.create(r.alice, sdk.Grant{Libraries: r.only("Movies"), Permissions: map[string]sdk.Tri{sdk.PermissionDownload: sdk.Allow}})
+	r.want(err, sdk.ReasonAccessNotApplied, "downloads differ")
+	if n := len(r.fake.LiveShares()); n != 0 {
+		t.Errorf("%d shares are left", n)
+	}
+	u := r.mustCreate(r.alice, "Movies")
+	_, err = r.setPermission(u.ID, sdk.PermissionDownload, sdk.Allow)
+	r.want(err, sdk.ReasonAccessNotApplied, "downloads differ", "restored")
+	r.wantAccess(r.alice, "Movies")
+}
+
 // What plex.tv silently does not apply is taken back.
 func TestCreateNotApplied(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
@@ -318,7 +332,7 @@ func TestCreateAnswerLost(t *testing.T) {
 		}
 		return n
 	}
-	for _, kind := range []plextest.FaultKind{plextest.FaultDropResponse, plextest.FaultTruncate, plextest.FaultHangResponse} {
+	for _, kind := range []plextest.FaultKind{plextest.FaultDropResponse, plextest.FaultTruncate, plextest.FaultHangResponse, plextest.FaultSlowBody} {
 		t.Run(string(kind), func(t *testing.T) {
 			r := newRig(t)
 			linked := r.link(r.alice)

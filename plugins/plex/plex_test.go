@@ -221,6 +221,14 @@ func TestConnectionFailures(t *testing.T) {
 			set: func(r *rig) { r.fake.Rotate(r.owner.ID, "owner-device") },
 		},
 		{
+			// The media server goes on taking a token that plex.tv has ended.
+			name: "TokenRotatedUnnoticed", reason: sdk.ReasonCredentialsRejected, says: "replaced", field: "secrets.token",
+			set: func(r *rig) {
+				r.fake.Set(func(s *plextest.Switches) { s.StaleTokenOnPMS = true })
+				r.fake.Rotate(r.owner.ID, "owner-device")
+			},
+		},
+		{
 			name: "TokenExpired", reason: sdk.ReasonCredentialsRejected, says: "expired", field: "secrets.token",
 			set: func(r *rig) { r.fake.Set(func(s *plextest.Switches) { s.JWTExpired = true }) },
 			open: func(r *rig, req *sdk.OpenRequest) {
@@ -234,6 +242,7 @@ func TestConnectionFailures(t *testing.T) {
 		{
 			name: "Friend", reason: sdk.ReasonNotAdmin, says: "shared with", field: "secrets.token",
 			open: func(r *rig, req *sdk.OpenRequest) {
+				r.fake.Set(func(s *plextest.Switches) { s.FriendTokenOnPMS = true })
 				r.fake.MustAddShare(plextest.ShareSpec{Server: r.server.ID(), Invited: "bob", AllLibraries: true, Accepted: true})
 				req.Server.Secrets["token"] = r.fake.Token(r.bob.ID, "x")
 			},

@@ -379,6 +379,14 @@ func TestInvariant10PlexPass(t *testing.T) {
 		w.do("POST", w.cloud("/api/v2/sharing_settings"), m{"invitedId": w.alice.ID, "settings": wish}).is(422)
 		w.do("PUT", w.cloud(fmt.Sprintf("/api/v2/sharings/%d?allowSync=1", w.alice.ID)), nil).is(422)
 	})
+	t.Run("sync stays off all the same", func(t *testing.T) {
+		w := newWorld(t, func(s *plextest.Switches) { s.SyncStaysOff = true })
+		sh := w.shared("Movies")
+		s := w.do("POST", w.cloud(sharePath(sh.ID)), m{"settings": wish}).is(200).object().object("sharingSettings")
+		if s.truth("allowSync") || s.text("filterMovies") != "label=a" {
+			t.Errorf("settings %v", s.m)
+		}
+	})
 	t.Run("tuners are for home members", func(t *testing.T) {
 		w := newWorld(t)
 		sh := w.shared("Movies")

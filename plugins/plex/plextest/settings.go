@@ -78,6 +78,9 @@ func (f *Fake) storeSettings(owner *Account, invited int64, email string, s Sett
 	if !f.switches.TunersForAnyone && !f.sameHome(owner.ID, invited) {
 		s.AllowTuners = 0
 	}
+	if f.switches.SyncStaysOff {
+		s.AllowSync = false
+	}
 	f.settings[keyFor(owner.ID, invited, email)] = &s
 	return true
 }

@@ -22,6 +22,8 @@ type Switches struct {
 	// RefuseWithoutPass answers 422 (v2) or 400 (v1) to allowSync or filters
 	// from an owner without Plex Pass; otherwise they silently stay off.
 	RefuseWithoutPass bool `json:"refuse_without_pass"`
+	// SyncStaysOff takes allowSync and silently leaves it off, Plex Pass or not.
+	SyncStaysOff bool `json:"sync_stays_off"`
 	// TunersForAnyone keeps allowTuners for people outside the owner's home;
 	// otherwise it silently stays 0 for them.
 	TunersForAnyone bool `json:"tuners_for_anyone"`
