@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/zondarr/zondarr/host/internal/secret"
 )
 
 func (p *program) initCommand() *cobra.Command {
@@ -38,26 +41,40 @@ func (p *program) initCommand() *cobra.Command {
 }
 
 // makeKey makes the secret key if there is none. It never touches one that is
-// there.
+// there, and says so if that is not usable.
 func makeKey(dataDir string) (bool, error) {
 	if err := os.MkdirAll(dataDir, 0o700); err != nil {
 		return false, fmt.Errorf("make the data directory: %w", err)
+	}
+	file := SecretKeyFile(dataDir)
+	switch old, err := os.ReadFile(file); {
+	case err == nil && len(strings.TrimSpace(string(old))) < secret.MinKeyLength:
+		return false, fmt.Errorf("the secret key in %s has less than %d bytes: put the right one back, or remove the file to have another made; what was sealed under the lost one cannot be opened again", file, secret.MinKeyLength)
+	case err == nil:
+		return false, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, fmt.Errorf("read the secret key: %w", err)
 	}
 	var random [48]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return false, fmt.Errorf("random bytes for the secret key: %w", err)
 	}
-	// O_EXCL: two of them at once make one key.
-	f, err := os.OpenFile(SecretKeyFile(dataDir), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return false, nil
-	}
+	// Written whole beside its place and then linked there: a disk that is full
+	// leaves no half a key, and of two that do this at once one makes the key.
+	f, err := os.CreateTemp(dataDir, "secret.key.*")
 	if err != nil {
 		return false, fmt.Errorf("make the secret key: %w", err)
 	}
 	_, err = f.WriteString(base64.RawURLEncoding.EncodeToString(random[:]) + "\n")
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Link(f.Name(), file)
+	}
+	made := err == nil
+	if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	if err := errors.Join(err, os.Remove(f.Name())); err != nil {
 		return false, fmt.Errorf("write the secret key: %w", err)
 	}
-	return true, nil
+	return made, nil
 }

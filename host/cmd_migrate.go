@@ -19,16 +19,14 @@ func (p *program) migrateCommand() *cobra.Command {
 	steps := 1
 	up := p.migration("up", "Apply every migration that is missing", func(ctx context.Context, o database.Options) error {
 		done, err := database.MigrateUp(ctx, o)
-		p.printMigrations("applied", done)
-		return err
+		return p.printMigrations("applied", done, err)
 	})
 	down := p.migration("down", "Roll back the newest migrations", func(ctx context.Context, o database.Options) error {
 		if steps < 1 {
 			return usage("--steps must be at least 1")
 		}
 		done, err := database.MigrateDown(ctx, o, steps)
-		p.printMigrations("rolled back", done)
-		return err
+		return p.printMigrations("rolled back", done, err)
 	})
 	down.Flags().IntVar(&steps, "steps", 1, "how many")
 	status := p.migration("status", "Show which migrations are applied", func(ctx context.Context, o database.Options) error {
@@ -66,11 +64,13 @@ func (p *program) migration(use, short string, run func(context.Context, databas
 	return cmd
 }
 
-func (p *program) printMigrations(verb string, done []database.Migration) {
+// printMigrations says what was done, also when something failed after it.
+func (p *program) printMigrations(verb string, done []database.Migration, err error) error {
 	for _, m := range done {
 		fmt.Fprintf(p.stdio.Out, "%s %d %s\n", verb, m.Version, m.Name)
 	}
-	if len(done) == 0 {
+	if len(done) == 0 && err == nil {
 		fmt.Fprintln(p.stdio.Out, "nothing to do")
 	}
+	return err
 }

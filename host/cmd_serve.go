@@ -3,6 +3,7 @@ package host
 import (
 	"net"
 	"net/url"
+	"os"
 
 	"github.com/spf13/cobra"
 )
@@ -26,7 +27,7 @@ func (p *program) serveCommand() *cobra.Command {
 			log.Warn(w)
 		}
 		log.Info("configuration", c.loggable()...)
-		return run(cmd.Context(), c, options{installation: dir, paused: paused, log: log, ready: func(addr net.Addr) { welcome(p.stdio.Out, c, addr) }})
+		return run(cmd.Context(), c, options{installation: dir, paused: paused, log: log, ready: func(addr net.Addr) { welcome(p.stdio.Out, c, addr, os.Args[0]) }})
 	}
 	return cmd
 }

@@ -50,8 +50,8 @@ type JoinRate struct {
 // and its help. The environment variable and the flag follow from the key.
 type setting struct {
 	key, def, usage string
-	// secret settings may also come from a file (key_file), are no flags, and
-	// are never printed.
+	// secret settings may also come from a file (key_file) and are never printed;
+	// but for the database's URL, which often holds no password, they are no flags.
 	secret bool
 }
 
@@ -93,7 +93,11 @@ func (p Problems) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "the configuration has %d problem(s):", len(p))
 	for _, q := range p {
-		fmt.Fprintf(&b, "\n  %s (%s%s): %s", q.Setting, envPrefix, strings.ToUpper(q.Setting), q.Message)
+		where := " (" + envPrefix + strings.ToUpper(q.Setting) + ")"
+		if q.Setting == "config" {
+			where = "" // a flag, and no variable
+		}
+		fmt.Fprintf(&b, "\n  %s%s: %s", q.Setting, where, q.Message)
 	}
 	return b.String()
 }
@@ -194,8 +198,8 @@ func (v values) baseURL(p *Problems) string {
 		return ""
 	}
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		p.add("base_url", "must be like https://join.example.org, without user, query or fragment")
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		p.add("base_url", "must be like https://join.example.org, without path, user, query or fragment: Zondarr is served at the root of its host name")
 	}
 	return raw
 }

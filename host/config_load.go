@@ -25,8 +25,9 @@ type sources struct {
 	flags   *pflag.FlagSet
 }
 
-// addFlags gives a command a flag for every setting that is not a secret:
-// command lines are seen by everybody on the machine.
+// addFlags gives a command a flag for every setting that is not a secret (command
+// lines are seen by everybody on the machine), and for the database's URL, which
+// often holds none.
 func addFlags(fs *pflag.FlagSet) {
 	for _, s := range settings {
 		if !s.secret || s.key == "database_url" {
@@ -155,8 +156,8 @@ type values struct{ k *koanf.Koanf }
 func (v values) set(key string) bool { return v.k.Exists(key) && v.text(key) != "" }
 
 func (v values) text(key string) string {
-	if list := v.k.Strings(key); len(list) > 0 {
-		return strings.Join(list, ",")
+	if _, isList := v.k.Get(key).([]any); isList {
+		return strings.Join(v.k.Strings(key), ",")
 	}
 	return strings.TrimSpace(v.k.String(key))
 }

@@ -18,7 +18,7 @@ const testKey = "0123456789abcdef0123456789abcdef"
 
 // valid holds a valid value of every setting but the secret key.
 var valid = map[string][]string{
-	"addr": {"127.0.0.1:0", ":9000", "[::1]:80"}, "base_url": {"https://join.example.org", "http://10.0.0.2:8000/zondarr/"},
+	"addr": {"127.0.0.1:0", ":9000", "[::1]:80"}, "base_url": {"https://join.example.org", "http://10.0.0.2:8000/"},
 	"trusted_proxies": {"10.0.0.0/8", "192.0.2.7,2001:db8::/32"}, "data_dir": {"/tmp/zondarr-test-data"}, "run_dir": {"/run/zondarr-test"},
 	"database_url": {"sqlite:///tmp/x.db", "postgres://u:p@localhost/z?sslmode=disable"},
 	"plugin_dirs":  {"/a,/b"},
@@ -58,7 +58,7 @@ func TestAnySubsetOfOptionalSettingsLoads(t *testing.T) { // P1, R1.3
 
 // broken holds a wrong value of every setting that can be wrong.
 var broken = map[string]string{
-	"addr": "8000", "base_url": "join.example.org", "trusted_proxies": "10.0.0.0/33", "data_dir": "/dev/null",
+	"addr": "8000", "base_url": "https://join.example.org/zondarr", "trusted_proxies": "10.0.0.0/33", "data_dir": "/dev/null",
 	"database_url": "mysql://x", "join_rate": "unknown=0", "stop_timeout": "8",
 	"metrics_addr": "x", "log_level": "loud", "log_format": "xml", "secret_key": "short", "secret_key_previous": "short",
 }

@@ -8,6 +8,9 @@
 //	host/internal/redeem     the redemption saga: an invitation becomes accounts
 //	host/internal/invitation, identity, mediaserver, auth
 //	                         the nouns: each owns its tables and its rules
+//	host/internal/grant, page, job, instance
+//	                         what the nouns share: what a grant means, how lists
+//	                         are cut, recurring work, what an installation is
 //	host/internal/registry   server type → plugin; hands out media clients
 //	host/internal/pluginhost finds, approves and supervises plugin processes
 //	host/internal/database   opens, migrates, runs transactions

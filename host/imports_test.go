@@ -30,12 +30,19 @@ var rules = []rule{
 	{dir: "migrations", only: []string{"migrations", "ent", "host/internal/database"}, why: "the embedded SQL depends on nothing"},
 	{dir: "host/internal/api", banned: []string{module + "ent", module + "sdk/sdkplugin"}, why: "ent rows and the wire never reach the edge"},
 	{dir: "host/internal/registry", banned: []string{module + "ent", module + "host/internal/mediaserver", module + "host/internal/redeem"}, why: "the registry knows no noun"},
+	{dir: "host/internal/redeem", banned: []string{"net/http", "github.com/go-chi", "github.com/danielgtaylor", module + "sdk/sdkplugin", module + "host/internal/api", module + "host/internal/mediaserver", module + "host/internal/registry", module + "host/internal/pluginhost"}, why: "a use-case declares what it needs and knows no edge and no wire"},
+	{dir: "host/internal/pluginhost", banned: []string{"net/http", module + "host/internal/api", module + "host/internal/mediaserver", module + "host/internal/invitation", module + "host/internal/identity", module + "host/internal/redeem"}, why: "processes are supervised the same whatever they serve"},
+	{dir: "host/internal/database", only: []string{"ent", "migrations", "host/internal/database", "host/internal/hosttest"}, why: "storage knows tables and no rule of what is in them"},
+	{dir: "host/internal/grant", only: []string{"sdk", "host/internal/fault"}, why: "what a grant means needs no database and no edge"},
+	{dir: "host/internal/page", only: []string{"host/internal/fault"}, why: "paging knows no table"},
+	{dir: "host/internal/job", only: []string{"ent", "host/internal/database"}, why: "recurring work does not know what the work is"},
+	{dir: "host/internal/instance", only: []string{"ent", "host/internal/database", "host/internal/secret"}, why: "what an installation knows of itself needs no noun"},
 	{dir: "host/internal/fault", only: []string{}, banned: []string{"net/http"}, why: "each edge maps a kind on its own"},
 	{dir: "host/internal/secret", only: []string{"host/internal/secret"}, why: "sealing knows nothing of what it seals"},
 }
 
 // nouns own their tables; a verb that two of them share is a use-case package.
-var nouns = []string{"auth", "identity", "invitation", "mediaserver", "profile"}
+var nouns = []string{"auth", "identity", "invitation", "mediaserver"}
 
 func TestImports(t *testing.T) {
 	root, err := filepath.Abs("..")
@@ -45,7 +52,7 @@ func TestImports(t *testing.T) {
 	all := slices.Clone(rules)
 	for _, noun := range nouns {
 		r := rule{dir: "host/internal/" + noun, why: "a noun knows no edge, no wire and no other noun"}
-		r.banned = []string{"net/http", "github.com/go-chi", "github.com/danielgtaylor", module + "sdk/sdkplugin", module + "host/internal/api", module + "host/internal/redeem", module + "host/internal/reconcile"}
+		r.banned = []string{"net/http", "github.com/go-chi", "github.com/danielgtaylor", module + "sdk/sdkplugin", module + "host/internal/api", module + "host/internal/redeem"}
 		for _, other := range nouns {
 			if other != noun {
 				r.banned = append(r.banned, module+"host/internal/"+other)
@@ -72,9 +79,31 @@ func TestImports(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range rules {
+	for _, r := range all {
 		if !seen[r.dir] {
 			t.Errorf("the rule for %s matches no package", r.dir)
+		}
+	}
+}
+
+// TestNoDoublesInTheProduct: test kits live in …test packages, which the product
+// does not carry; the demo, `zondarr plugin test` and the migration generator are
+// what they are for.
+func TestNoDoublesInTheProduct(t *testing.T) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := map[string]string{"cmd/zondarr-demo": "jellyfintest plextest", "host": "sdktest", "host/internal/database/mkmigrate": "hosttest"}
+	for path, imports := range packages(t, root) {
+		if strings.HasSuffix(path, "test") || strings.Contains(path, "test/") {
+			continue
+		}
+		for _, imp := range imports {
+			own, inside := strings.CutPrefix(imp, module)
+			if name := filepath.Base(own); inside && strings.HasSuffix(name, "test") && !strings.Contains(allowed[path], name) {
+				t.Errorf("%s imports %s", path, imp)
+			}
 		}
 	}
 }

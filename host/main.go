@@ -25,11 +25,13 @@ type program struct {
 }
 
 // Main runs the zondarr command and gives its exit code: 0, 1 for a failure, 2
-// for a command line or a configuration that is wrong. SIGINT and SIGTERM end
-// ctx, which stops a serving host in order.
+// for a command line or a configuration that is wrong. SIGINT, SIGTERM and
+// SIGHUP end ctx, which stops a serving host in order.
 func Main(ctx context.Context, args, environ []string, stdio Stdio) int {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	// Once the stop has begun, a second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
 	p := &program{environ: environ, stdio: stdio}
 	root := p.root() //nolint:contextcheck // cobra hands each command its context when it runs
 	root.SetArgs(args)
@@ -54,7 +56,7 @@ func usage(format string, args ...any) error {
 
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
-		Use: "zondarr", Short: "Invitations for media servers", SilenceUsage: true, SilenceErrors: true,
+		Use: "zondarr", Args: noCommand, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }, Short: "Invitations for media servers", SilenceUsage: true, SilenceErrors: true,
 		Long: "Zondarr turns an invitation code into an account on every media server that it names.\n" +
 			"Settings come from defaults, then --config, then ZONDARR_* variables, then flags.",
 	}
@@ -77,6 +79,14 @@ func (p *program) configured(cmd *cobra.Command, needKey bool) func() (Config, [
 	return func() (Config, []string, error) {
 		return load(sources{file: p.file, environ: p.environ, flags: cmd.Flags()}, needKey)
 	}
+}
+
+// noCommand refuses a word that is no command.
+func noCommand(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("there is no command %q", args[0])
+	}
+	return nil
 }
 
 // noArgs refuses what a command does not take.

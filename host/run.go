@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -91,11 +92,12 @@ func run(ctx context.Context, c Config, o options) (err error) {
 		Logger: log, Policy: pluginhost.DefaultPolicy(), StoredServers: servers.Refs,
 	})
 	counted := newMetrics(plugins.List)
+	var allStarted atomic.Bool
 	edge := &api.API{
 		Keys: &auth.Service{DB: db, Log: log, Now: database.Now}, Servers: servers, Invitations: invitations, Redemptions: redemptions,
 		Identities: identities, Registry: clients, Plugins: plugins, Pause: pause, Database: db, Version: Version(), BaseURL: c.BaseURL,
 		TrustedProxies: c.TrustedProxies, Limits: api.Limits(c.JoinRate), Logger: log, Now: database.Now,
-		Observe: counted.observe,
+		Observe: counted.observe, Started: allStarted.Load,
 	}
 	server := &http.Server{
 		Handler:           edge.Handler(), //nolint:contextcheck // each request has a context of its own
@@ -114,10 +116,15 @@ func run(ctx context.Context, c Config, o options) (err error) {
 		}
 		defer func() { _ = scraped.Close() }() // a scrape that is cut off costs one sample
 	}
+	// Served first: a plugin that is slow to start must not keep the health checks
+	// waiting, nor the admin who would disable it.
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
 	if err := plugins.Start(ctx); err != nil {
-		return err
+		return errors.Join(err, server.Close())
 	}
 	redemptions.Start(ctx)
+	server.RegisterOnShutdown(redemptions.Hurry)
 	jobs, endJobs := context.WithCancel(context.WithoutCancel(ctx))
 	jobsEnded := make(chan struct{})
 	go func() {
@@ -125,8 +132,7 @@ func run(ctx context.Context, c Config, o options) (err error) {
 		runner := &job.Runner{DB: db, Owner: owner, LeaseFor: time.Minute, Log: log}
 		runner.Run(jobs, job.Periodic{Name: "expiry", Every: 30 * time.Second, Leased: true, Run: identities.Expire})
 	}()
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	allStarted.Store(true)
 	log.InfoContext(ctx, "serving", "addr", listener.Addr().String(), "version", Version())
 	o.ready(listener.Addr())
 
@@ -139,17 +145,12 @@ func run(ctx context.Context, c Config, o options) (err error) {
 	budget, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StopTimeout)
 	defer cancel()
 	if stopErr := server.Shutdown(budget); stopErr != nil {
-		log.Warn("requests were cut off", "error", stopErr)
-		stopErr = server.Close()
-		log.Debug("listener closed", "error", stopErr)
+		log.Warn("requests were cut off", "error", errors.Join(stopErr, server.Close()))
 	}
 	endJobs()
 	<-jobsEnded
 	redemptions.Stop(budget)
 	err = errors.Join(err, plugins.Stop(budget))
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
-	}
 	log.Info("stopped")
 	return err
 }
@@ -176,12 +177,12 @@ func installationDir() (string, error) {
 }
 
 // welcome says in plain words what to do next.
-func welcome(w io.Writer, c Config, addr net.Addr) {
+func welcome(w io.Writer, c Config, addr net.Addr, program string) {
 	base := c.BaseURL
 	if base == "" {
 		base = "http://" + strings.Replace(addr.String(), "[::]", "localhost", 1)
 	}
 	fmt.Fprintf(w, "\nZondarr is serving at %s\n  the API, to read and try:  %s/docs\n", base, base)
-	fmt.Fprint(w, "  in another terminal, once: zondarr api-key create --name me\n"+
-		"                             then add a media server and an invitation, as the README shows\n  stop with Ctrl-C\n\n")
+	fmt.Fprintf(w, "  in another terminal, once: %s api-key create --name me\n"+
+		"                             then add a media server and an invitation, as the README shows\n  stop with Ctrl-C\n\n", program)
 }

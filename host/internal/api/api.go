@@ -6,8 +6,9 @@
 // one adapter (problem.go) decides status, log and body, so that nothing
 // internal ever reaches a body (R9).
 //
-// The package knows services and never the database, an ent row or the plugin
-// wire. It holds no state but the rate limits of strangers.
+// The package knows services, and of the database no more than that it may be
+// away: never an ent row, a query or the plugin wire. It holds no state but the
+// rate limits of strangers.
 package api
 
 import (
@@ -59,6 +60,9 @@ type API struct {
 	Now    func() time.Time
 	// Observe is told of every request, by the pattern of its route; nil for none.
 	Observe func(method, route string, status int, took time.Duration)
+	// Started says whether all parts run; until then only health checks are
+	// answered. Nil means always.
+	Started func() bool
 
 	guard   *guard
 	schemas huma.Registry
@@ -87,7 +91,7 @@ const bodyLimit = 1 << 20
 func (a *API) Handler() http.Handler {
 	a.guard = newGuard(a.Limits)
 	r := chi.NewMux()
-	r.Use(a.correlate, a.clientAddress, a.logAccess, a.recoverPanics, secureHeaders, a.refuseUnreadable, middleware.GetHead)
+	r.Use(a.correlate, a.clientAddress, a.logAccess, a.recoverPanics, secureHeaders, a.whileStarting, a.refuseUnreadable, middleware.GetHead)
 	r.NotFound(a.routeNotFound)
 	r.MethodNotAllowed(a.methodNotAllowed)
 	a.routes(r)

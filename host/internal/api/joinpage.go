@@ -3,6 +3,7 @@ package api
 import (
 	"html/template"
 	"net/http"
+	"net/url"
 
 	"github.com/go-chi/chi/v5"
 )
@@ -10,9 +11,15 @@ import (
 // joinPage answers the public link of an invitation. It says nothing of whether
 // the code exists, and so needs no limit.
 func (a *API) joinPage(w http.ResponseWriter, r *http.Request) {
+	code, err := url.PathUnescape(chi.URLParam(r, "code"))
+	if err != nil {
+		a.routeNotFound(w, r)
+		return
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store") // the code is as good as a key
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
-	_ = joinTemplate.Execute(w, map[string]string{"Code": chi.URLParam(r, "code")}) // the client may be gone
+	_ = joinTemplate.Execute(w, map[string]string{"Code": code}) // the client may be gone
 }
 
 var joinTemplate = template.Must(template.New("join").Parse(`<!doctype html>

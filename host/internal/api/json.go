@@ -171,7 +171,7 @@ func holdsNUL(v any) bool {
 // PageParams ask for a page of a list.
 type PageParams struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many items at most."`
-	Cursor string `query:"cursor" maxLength:"1024" doc:"The next_cursor of the page before, with the same sort and filters."`
+	Cursor string `query:"cursor" maxLength:"8192" doc:"The next_cursor of the page before, with the same sort and filters."`
 	Sort   string `query:"sort" maxLength:"64" doc:"A field, with - before it for descending."`
 }
 
@@ -207,6 +207,15 @@ type created[T any] struct {
 	Location string `header:"Location" doc:"The new resource."`
 	Body     T
 }
+
+// NoBody is the body of an action that takes none: empty, or {}. Whatever stands
+// in it is refused, since it would be ignored.
+type NoBody struct {
+	Body *Nothing `required:"false"`
+}
+
+// Nothing has no members.
+type Nothing struct{}
 
 // none is a 204.
 type none struct{}

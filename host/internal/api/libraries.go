@@ -71,7 +71,10 @@ func toSyncRun(r mediaserver.SyncRun) SyncRun {
 	return out
 }
 
-func (a *API) syncLibraries(ctx context.Context, in *IDParam) (*body[SyncRun], error) {
+func (a *API) syncLibraries(ctx context.Context, in *struct {
+	IDParam
+	NoBody
+}) (*body[SyncRun], error) {
 	run, err := a.Servers.SyncLibraries(ctx, in.id())
 	if err != nil {
 		return nil, err

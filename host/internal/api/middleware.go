@@ -54,7 +54,14 @@ func (a *API) clientAddress(next http.Handler) http.Handler {
 	for i, p := range a.TrustedProxies {
 		prefixes[i] = p.String()
 	}
-	return middleware.ClientIPFromXFF(prefixes...)(next)
+	peer := middleware.ClientIPFromRemoteAddr(next)
+	return middleware.ClientIPFromXFF(prefixes...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if middleware.GetClientIP(r.Context()) == "" {
+			peer.ServeHTTP(w, r) // the proxy does not say for whom it asks
+			return
+		}
+		next.ServeHTTP(w, r)
+	}))
 }
 
 // logAccess writes one line a request. The path of a join holds a code, which is
@@ -71,7 +78,7 @@ func (a *API) logAccess(next http.Handler) http.Handler {
 		}
 		a.Logger.LogAttrs(r.Context(), level, "request",
 			slog.String("method", r.Method), slog.String("route", route), slog.Int("status", ww.Status()),
-			slog.Int("bytes", ww.BytesWritten()), slog.Duration("took", time.Since(start)),
+			slog.Int("bytes", ww.BytesWritten()), slog.Float64("took_ms", float64(time.Since(start).Microseconds())/1000),
 			slog.String("client", middleware.GetClientIP(r.Context())))
 		if a.Observe != nil {
 			a.Observe(r.Method, route, ww.Status(), time.Since(start))
@@ -95,6 +102,19 @@ func (a *API) recoverPanics(next http.Handler) http.Handler {
 			a.write(w, a.problem(ctx, fmt.Errorf("panic: %v", v)))
 		}()
 		next.ServeHTTP(w, r)
+	})
+}
+
+// whileStarting answers nothing but health checks until all parts run.
+func (a *API) whileStarting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.Started == nil || a.Started() || strings.HasPrefix(r.URL.Path, "/health") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		f := fault.New(fault.Unavailable, fault.CodeStarting, "Zondarr is starting. Try again in a moment.")
+		f.Retryable, f.RetryAfter = true, 2*time.Second
+		a.write(w, a.problem(r.Context(), f))
 	})
 }
 

@@ -51,7 +51,7 @@ func (a *API) getPause(ctx context.Context, _ *struct{}) (*body[Paused], error) 
 	return ok(out), nil
 }
 
-func (a *API) resume(ctx context.Context, _ *struct{}) (*body[Paused], error) {
+func (a *API) resume(ctx context.Context, _ *NoBody) (*body[Paused], error) {
 	was, err := a.Pause.Lift(ctx)
 	if err != nil {
 		return nil, err

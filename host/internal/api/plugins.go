@@ -174,17 +174,23 @@ func (a *API) approvePlugin(ctx context.Context, in *struct {
 	return a.shownPlugin(ctx, s, err)
 }
 
-func (a *API) disablePlugin(ctx context.Context, in *PluginParam) (*body[Plugin], error) {
+func (a *API) disablePlugin(ctx context.Context, in *struct {
+	PluginParam
+	NoBody
+}) (*body[Plugin], error) {
 	s, err := a.Plugins.Disable(ctx, in.Name, actor(ctx))
 	return a.shownPlugin(ctx, s, err)
 }
 
-func (a *API) restartPlugin(ctx context.Context, in *PluginParam) (*body[Plugin], error) {
+func (a *API) restartPlugin(ctx context.Context, in *struct {
+	PluginParam
+	NoBody
+}) (*body[Plugin], error) {
 	s, err := a.Plugins.Restart(ctx, in.Name, actor(ctx))
 	return a.shownPlugin(ctx, s, err)
 }
 
-func (a *API) rescanPlugins(ctx context.Context, _ *struct{}) (*body[List[Plugin]], error) {
+func (a *API) rescanPlugins(ctx context.Context, _ *NoBody) (*body[List[Plugin]], error) {
 	all, err := a.Plugins.Rescan(ctx)
 	if err != nil {
 		return nil, err

@@ -112,12 +112,9 @@ func (a *API) getRedemption(ctx context.Context, in *IDParam) (*body[Redemption]
 	return ok(toRedemption(r)), err
 }
 
-// RedemptionRetry holds nothing yet.
-type RedemptionRetry struct{}
-
 func (a *API) retryRedemption(ctx context.Context, in *struct {
 	IDParam
-	Body *RedemptionRetry `required:"false"`
+	NoBody
 }) (*body[Redemption], error) {
 	r, err := a.Redemptions.Retry(ctx, in.id())
 	return ok(toRedemption(r)), err

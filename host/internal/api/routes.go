@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 	"github.com/swaggest/swgui/v5emb"
 )
 
@@ -82,7 +83,7 @@ func (a *API) routes(r chi.Router) huma.API {
 	route(a, h, public("GET /health/ready", "Can it serve", "Health", http.StatusOK, http.StatusServiceUnavailable), a.ready)
 
 	r.Get("/j/{code}", a.joinPage)
-	docs := v5emb.New("Zondarr API", "/openapi.json", "/docs/")
+	docs := a.orNotFound(v5emb.New("Zondarr API", "/openapi.json", "/docs/"))
 	r.With(relaxed).Method(http.MethodGet, "/docs", docs)
 	r.With(relaxed).Method(http.MethodGet, "/docs/*", docs)
 	return h
@@ -147,6 +148,37 @@ func configureHuma() {
 			return frameworkProblem(nil, status, msg, errs...)
 		}
 	})
+}
+
+// orNotFound answers a problem where a file server says 404 in its own words.
+func (a *API) orNotFound(files http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ww := middleware.NewWrapResponseWriter(&withoutNotFound{ResponseWriter: w}, r.ProtoMajor)
+		if files.ServeHTTP(ww, r); ww.Status() == http.StatusNotFound {
+			a.routeNotFound(w, r)
+		}
+	})
+}
+
+// withoutNotFound drops a 404 and its body.
+type withoutNotFound struct {
+	http.ResponseWriter
+	missing bool
+}
+
+// WriteHeader passes on any status but 404.
+func (w *withoutNotFound) WriteHeader(status int) {
+	if w.missing = status == http.StatusNotFound; !w.missing {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write drops the body of a 404.
+func (w *withoutNotFound) Write(b []byte) (int, error) {
+	if w.missing {
+		return len(b), nil
+	}
+	return w.ResponseWriter.Write(b)
 }
 
 // relaxed lets the documentation's own page run its own scripts and styles; it

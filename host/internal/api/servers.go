@@ -268,7 +268,10 @@ func (a *API) testServer(ctx context.Context, in *struct{ Body ServerConnection 
 	}), nil
 }
 
-func (a *API) testStoredServer(ctx context.Context, in *IDParam) (*body[Server], error) {
+func (a *API) testStoredServer(ctx context.Context, in *struct {
+	IDParam
+	NoBody
+}) (*body[Server], error) {
 	s, err := a.Servers.TestStored(ctx, in.id())
 	if err != nil {
 		return nil, err

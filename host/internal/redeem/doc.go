@@ -145,8 +145,11 @@ type lifecycle struct {
 	started bool
 	// base ends the work that is in hand; sweeping ends the loop that looks for
 	// more.
-	base       context.Context //nolint:containedctx // the life of the service's own goroutines, not of a call
-	endBase    context.CancelFunc
+	base    context.Context //nolint:containedctx // the life of the service's own goroutines, not of a call
+	endBase context.CancelFunc
+	// waits ends those who wait in Join for the end of a redemption.
+	waits      context.Context //nolint:containedctx // as base
+	endWaits   context.CancelFunc
 	endSweep   context.CancelFunc
 	wake       chan struct{}
 	work       sync.WaitGroup

@@ -16,6 +16,7 @@ func (s *Service) Start(ctx context.Context) { //nolint:contextcheck // the work
 		return
 	}
 	s.life.base, s.life.endBase = context.WithCancel(context.WithoutCancel(ctx))
+	s.life.waits, s.life.endWaits = context.WithCancel(s.life.base)
 	var sweeping context.Context
 	sweeping, s.life.endSweep = context.WithCancel(s.life.base)
 	s.life.started, s.life.inHand = true, map[uuid.UUID]*run{}
@@ -24,6 +25,16 @@ func (s *Service) Start(ctx context.Context) { //nolint:contextcheck // the work
 		defer close(s.life.sweepEnded)
 		s.sweeps(sweeping)
 	}()
+}
+
+// Hurry makes every Join that waits answer at once, in progress if it must: the
+// host is about to stop, and its clients should learn where to ask.
+func (s *Service) Hurry() {
+	s.life.mu.Lock()
+	defer s.life.mu.Unlock()
+	if s.life.endWaits != nil {
+		s.life.endWaits()
+	}
 }
 
 // Stop takes no new work, and waits for what is in hand until ctx ends; then it
