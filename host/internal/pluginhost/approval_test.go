@@ -34,7 +34,7 @@ func TestDisableAndEnable(t *testing.T) {
 				t.Errorf("its type is %+v, %v", typ, err)
 			}
 			_, err = h.Restart(t.Context(), "media", "admin:test")
-			if f := fault.As(err); f == nil || f.Kind != fault.Conflict {
+			if f := fault.As(err); f == nil || f.Kind != fault.Conflict || f.Code != fault.CodeConflict {
 				t.Errorf("Restart gives %v", err)
 			}
 			// It stays so, and its type listed, after a restart of the host.

@@ -5,6 +5,7 @@ package pluginhost
 import (
 	"context"
 	"errors"
+	"io/fs"
 
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
@@ -102,7 +103,7 @@ func (h *Host) Approve(ctx context.Context, name, sha256, by string) (Status, er
 	}
 	if art.origin == OriginDirectory {
 		err := h.store.put(e.filePath(), art.sha256, art.fileName)
-		if errors.Is(err, errChanged) {
+		if errors.Is(err, errChanged) || errors.Is(err, fs.ErrNotExist) {
 			return Status{}, changed(name)
 		}
 		if err != nil {
@@ -226,6 +227,8 @@ func (e *entry) try(ctx context.Context, art *artefact, commit func() error) err
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-e.host.hurry.Done(): // the keeper may have left before it saw this
+		return errInterrupted
 	}
 }
 
@@ -261,7 +264,7 @@ func (h *Host) Disable(ctx context.Context, name, by string) (Status, error) {
 	}
 	a, known := e.mark()
 	if !known {
-		return Status{}, fault.New(fault.Conflict, fault.CodePluginChanged, "The plugin's file cannot be read: there is nothing to disable.")
+		return Status{}, fault.New(fault.Conflict, fault.CodeConflict, "The plugin's file cannot be read: there is nothing to disable.")
 	}
 	rctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
@@ -306,7 +309,7 @@ func (h *Host) Restart(ctx context.Context, name, by string) (Status, error) {
 	want := e.target()
 	if want.art == nil {
 		e.mu.Unlock()
-		f := fault.New(fault.Conflict, fault.CodePluginUnavailable, "The plugin cannot be restarted. %s", want.message)
+		f := fault.New(fault.Conflict, fault.CodeConflict, "The plugin cannot be restarted. %s", want.message)
 		f.Plugin = name
 		return Status{}, f
 	}

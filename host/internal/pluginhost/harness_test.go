@@ -321,6 +321,14 @@ func (h *house) get(ref sdk.ServerRef, do string) (sdk.User, error) {
 	return resp.User, err
 }
 
+// running gives the process that answers.
+func (h *house) running(name string) *instance {
+	e := h.entries[name]
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.current
+}
+
 // calls gives the calls in flight on what runs, as the registry counts them.
 func (e *entry) calls() int {
 	e.mu.Lock()

@@ -104,7 +104,7 @@ func New(c Config) *Host {
 		store:   store{filepath.Join(c.DataDir, "plugin-store")},
 		runBase: c.RunDir, storedServers: c.StoredServers, now: time.Now, logCtx: context.Background(),
 		scanner: &scanner{
-			installation: c.InstallationDir, dirs: c.Dirs, settle: c.Policy.Settle, log: c.Logger, now: time.Now, seen: map[string]*sighting{},
+			installation: c.InstallationDir, dirs: c.Dirs, settle: c.Policy.Settle, maxSize: c.Policy.MaxFile, log: c.Logger, now: time.Now, seen: map[string]*sighting{},
 		},
 		launcher:  launcher{policy: c.Policy, env: inherited(c.Env), log: c.Logger, now: time.Now},
 		scanAsked: make(chan scanRequest),
@@ -259,11 +259,3 @@ func (h *Host) typeFreed(serverType string) {
 		}
 	}
 }
-
-// remember stores what a binary said of itself, for as long as it takes.
-// recall gives what a binary said of itself when it last ran; nil if it never
-// did, or when that cannot be read now.
-// lastDeclaration gives what the version that runs, or ran last, promises.
-// learnBinaries reads what is known of the hashes that approvals name.
-// sweepStore removes the copies that nobody can ask for any more: those without
-// an approval, and all but the two latest of a name.

@@ -74,7 +74,7 @@ func (k *keeper) step(ctx context.Context) bool {
 	case restart, k.cur.art.sha256 != want.art.sha256 && k.rejected != want.art.sha256:
 		if err := k.replace(ctx, want.art, nil); err != nil && ctx.Err() == nil {
 			k.rejected = want.art.sha256
-			k.log.Warn("a plugin was not replaced; the process before goes on", "error", err)
+			k.log.Warn("a plugin was not replaced; the process before goes on", "reason", tell(err), "error", k.cause(err))
 			if k.cur != nil {
 				k.set(StateReady, CodeReplaceFailed, "A new process was not taken, and the one before goes on: "+tell(err), nil)
 			}
@@ -365,5 +365,3 @@ func (k *keeper) leave() {
 	}
 	k.set(StateStopped, "", "", func(s *status) { s.pid, s.startedAt = 0, time.Time{} })
 }
-
-// tell gives an error in words for an admin.

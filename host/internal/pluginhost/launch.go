@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -47,6 +48,7 @@ type instance struct {
 	declaration sdkplugin.Declaration
 	scrub       *scrubber
 	output      *output
+	printed     [2]*lineWriter // nil until it is connected
 	policy      Policy
 	startedAt   time.Time
 
@@ -98,7 +100,7 @@ func (l *launcher) launch(ctx context.Context, art *artefact, scrub *scrubber, p
 	stopWatching := context.AfterFunc(ctx, i.proc.kill) // go-plugin takes no context
 	defer stopWatching()
 
-	err := i.connect(l)
+	err := i.connect(context.WithoutCancel(ctx), l)
 	if err == nil {
 		err = i.describe(ctx)
 	}
@@ -115,23 +117,34 @@ func (l *launcher) launch(ctx context.Context, art *artefact, scrub *scrubber, p
 // host's own user could change it: neither its directory nor the file is
 // writable by others.
 func verify(art *artefact) error {
+	unreadable := func(err error) error { // the disk, or too few descriptors: it may pass
+		return &launchError{code: CodeUnreadable, message: "The file could not be read just now; the log says why.", err: err}
+	}
 	f, err := os.Open(art.path)
 	if err != nil {
-		return &launchError{refusal: &refusal{CodeUnreadable, "The file cannot be read."}, err: err}
+		return unreadable(err)
 	}
 	defer f.Close()
 	sum, _, err := hashOf(f)
 	switch {
 	case err != nil:
-		return &launchError{refusal: &refusal{CodeUnreadable, "The file cannot be read."}, err: err}
+		return unreadable(err)
 	case sum != art.sha256:
 		return &launchError{refusal: &refusal{CodeStoreDamaged, "The file is not the one that was approved."}, err: errChanged}
 	}
 	return nil
 }
 
-func (i *instance) connect(l *launcher) error {
-	stdout, stderr := &lineWriter{to: i.output}, &lineWriter{to: i.output}
+// connect starts the process and shakes hands. ctx is for the log.
+func (i *instance) connect(ctx context.Context, l *launcher) error {
+	if err := os.MkdirAll(l.runDir, 0o700); err != nil { // a cleaner may have taken it
+		return err
+	}
+	// go-plugin puts streams of its own in the place of a Go plugin's os.Stdout and
+	// os.Stderr once it serves; what is printed there arrives here.
+	for n := range i.printed {
+		i.printed[n] = &lineWriter{ctx: ctx, to: i.output, gone: i.proc.exited}
+	}
 	i.client = plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  sdkplugin.Handshake,
 		VersionedPlugins: sdkplugin.VersionedPlugins(),
@@ -143,7 +156,7 @@ func (i *instance) connect(l *launcher) error {
 		// The watch on the context is what ends a start; go-plugin's own clock
 		// comes after it.
 		StartTimeout: l.policy.StartTimeout + time.Second,
-		SyncStdout:   stdout, SyncStderr: stderr, Stderr: io.Discard,
+		SyncStdout:   i.printed[0], SyncStderr: i.printed[1], Stderr: io.Discard,
 		// What go-plugin has to say is said again here, with the plugin's name.
 		Logger: hclog.NewNullLogger(),
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, socketDir string) (runner.Runner, error) {
@@ -210,8 +223,11 @@ func (i *instance) failure(err error, timedOut bool, now time.Time) error {
 	}
 	state := i.proc.exitState()
 	switch {
-	case state == nil:
+	case state == nil && cannotExecute(err) != "":
 		e.refusal = &refusal{CodeCannotExecute, cannotExecute(err)}
+		return e
+	case state == nil:
+		e.code, e.message = CodeCannotExecute, "The system could not start it just now; the log says why."
 		return e
 	case timedOut:
 		e.code, e.message = CodeHandshakeTimeout, fmt.Sprintf("It did not answer within %s of its start.", i.policy.StartTimeout)
@@ -225,7 +241,12 @@ func (i *instance) failure(err error, timedOut bool, now time.Time) error {
 	return e
 }
 
+// cannotExecute says why the system will never run the file, or gives "" for
+// what may pass: too many processes, no memory, no descriptor to spare.
 func cannotExecute(err error) string {
+	if p, ok := errors.AsType[*fs.PathError](err); !ok || p.Op != "fork/exec" {
+		return ""
+	}
 	switch {
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		return "The system does not let Zondarr run the file: the file system may be mounted without the right to execute."
@@ -234,12 +255,13 @@ func cannotExecute(err error) string {
 	case errors.Is(err, syscall.ENOENT):
 		return "The system cannot run the file: the interpreter that it names is missing."
 	default:
-		return "The system cannot run the file."
+		return ""
 	}
 }
 
 // crash makes the record of a process that is gone.
 func (i *instance) crash(now time.Time) *Crash {
+	i.flush()
 	c := &Crash{At: now.UTC(), OutputTail: i.output.text()}
 	if state := i.proc.exitState(); state != nil {
 		c.ExitCode = state.ExitCode()
@@ -274,8 +296,18 @@ func (i *instance) stop() {
 	if i.proc.exitState() != nil || i.proc.pid() != 0 {
 		<-i.proc.exited
 	}
+	i.flush()
 	if i.proc.socketDir != "" {
 		_ = os.RemoveAll(i.proc.socketDir) // go-plugin does, where it got that far
+	}
+}
+
+// flush logs what was printed last without an end of line.
+func (i *instance) flush() {
+	for _, w := range i.printed {
+		if w != nil {
+			w.flush()
+		}
 	}
 }
 

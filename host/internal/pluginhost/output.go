@@ -198,25 +198,49 @@ func (o *output) began(pid int, err error) {
 // lineWriter makes lines of what a plugin prints through go-plugin's own
 // streams.
 type lineWriter struct {
-	to  *output
-	mu  sync.Mutex
-	buf []byte
+	ctx  context.Context // for the log: io.Writer takes none
+	to   *output
+	gone <-chan struct{} // closed when the process is gone
+	mu   sync.Mutex
+	buf  []byte
 }
 
 func (w *lineWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := len(p)
+	w.to.hold(n, w.gone)
 	for {
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {
 			break
 		}
-		w.to.line(context.Background(), append(w.buf, p[:i]...))
+		w.to.line(w.ctx, append(w.buf, p[:i]...))
 		w.buf, p = w.buf[:0], p[i+1:]
 	}
 	if len(w.buf)+len(p) <= maxLine {
 		w.buf = append(w.buf, p...)
 	}
 	return n, nil
+}
+
+// flush logs what was printed without an end of line.
+func (w *lineWriter) flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.to.line(w.ctx, w.buf)
+	w.buf = w.buf[:0]
+}
+
+// hold waits until so many bytes more may be taken in, or the process is gone:
+// go-plugin reads on only then, and so slows the plugin down.
+func (o *output) hold(n int, gone <-chan struct{}) {
+	for burst := o.bytes.Burst(); n > 0; n -= burst {
+		timer := time.NewTimer(o.bytes.ReserveN(o.now(), min(n, burst)).Delay())
+		select {
+		case <-timer.C:
+		case <-gone:
+			timer.Stop()
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -199,6 +200,50 @@ func TestOutputIsThrottled(t *testing.T) {
 	if endless.read > 1<<20+1<<20 { // the burst, and half a second with room for a slow machine
 		t.Errorf("%d KiB were read in half a second at 1 MiB/s", endless.read>>10)
 	}
+}
+
+// What a plugin prints through go-plugin's streams is slowed down as well, and a
+// process that is gone holds nobody back.
+func TestPrintedOutputIsThrottled(t *testing.T) {
+	p := DefaultPolicy()
+	p.OutputRate, p.LogRate = 1<<20, 1
+	gone := make(chan struct{})
+	w := &lineWriter{ctx: t.Context(), to: newOutput(slog.New(slog.DiscardHandler), newScrubber(), p), gone: gone}
+	chunk := []byte(strings.Repeat("x", 1023) + "\n")
+	started := time.Now()
+	for range 1536 {
+		_, _ = w.Write(chunk) // it never fails
+	}
+	if took := time.Since(started); took < 400*time.Millisecond {
+		t.Errorf("1.5 MiB at 1 MiB/s after a burst of 1 MiB took %s", took)
+	}
+	close(gone)
+	started = time.Now()
+	_, _ = w.Write(make([]byte, 32<<20))
+	if took := time.Since(started); took > 5*time.Second {
+		t.Errorf("the last words of a process took %s", took)
+	}
+}
+
+// What is printed without an end of line is logged once the process is gone.
+func TestLastWordsWithoutAnEndOfLine(t *testing.T) {
+	h := newHouse(t)
+	drop(t, h.install, "media", variant{})
+	h.start()
+	if _, err := h.get(server("media", 1), "print:half a line"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it has arrived", func() bool {
+		w := h.running("media").printed[0]
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return string(w.buf) == "half a line"
+	})
+	must(t, syscall.Kill(h.status("media").PID, syscall.SIGKILL))
+	eventually(t, "a crash record", func() bool {
+		c := h.status("media").LastCrash
+		return c != nil && strings.Contains(c.OutputTail, "half a line")
+	})
 }
 
 // endless is output without end, until a context ends.

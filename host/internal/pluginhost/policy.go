@@ -20,6 +20,9 @@ type Policy struct {
 	RecordsEvery time.Duration
 	// Settle is how long a file must not have changed before it is read.
 	Settle time.Duration
+	// MaxFile is how large a plugin's file may be, in bytes; a larger one is
+	// refused unread.
+	MaxFile int64
 
 	// StartTimeout is how long a process may take from exec to its handshake,
 	// and DescribeTimeout how long Describe may take.
@@ -85,7 +88,7 @@ type Rlimits struct {
 func DefaultPolicy() Policy {
 	return Policy{
 		Calls:     registry.DefaultCallPolicy(),
-		ScanEvery: time.Second, RecordsEvery: 10 * time.Second, Settle: time.Second,
+		ScanEvery: time.Second, RecordsEvery: 10 * time.Second, Settle: time.Second, MaxFile: 1 << 30,
 		StartTimeout: 10 * time.Second, DescribeTimeout: 5 * time.Second, StartWait: 15 * time.Second, ActionWait: 15 * time.Second,
 		HealthEvery: 15 * time.Second, HealthTimeout: 2 * time.Second, HealthFailures: 3,
 		BackoffMin: 250 * time.Millisecond, BackoffMax: 30 * time.Second, BackoffJitter: 0.25, HealthyAfter: time.Minute,

@@ -129,12 +129,16 @@ func (h *Host) ensure(ctx context.Context, name string) {
 func (e *entry) update(f *found, present bool, approvals *snapshot) {
 	e.mu.Lock()
 	before := e.target()
-	first := e.starting
+	first, fresh := e.starting, false
 	switch {
 	case present && f == nil:
 		// Still changing: what was there before counts until it has settled.
 		e.lostAt = time.Time{}
 	case present:
+		// Whoever touches the file wants it tried again, whatever it holds.
+		if fresh = f != e.file && f.refused == nil; fresh {
+			e.halted, e.blockedFor = nil, ""
+		}
 		e.file, e.lostAt = f, time.Time{}
 	case e.file != nil && e.lostAt.IsZero():
 		e.lostAt = e.host.now()
@@ -151,7 +155,7 @@ func (e *entry) update(f *found, present bool, approvals *snapshot) {
 		close(e.ready)
 		return
 	}
-	if !sameTarget(before, after) {
+	if fresh || !sameTarget(before, after) {
 		e.reconsider()
 	}
 }

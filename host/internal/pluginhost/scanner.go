@@ -4,6 +4,7 @@ package pluginhost
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -33,6 +34,7 @@ type scanner struct {
 	installation string   // "" for none
 	dirs         []string // the operator's, in order
 	settle       time.Duration
+	maxSize      int64 // of a file, in bytes
 	log          *slog.Logger
 	now          func() time.Time
 
@@ -68,7 +70,8 @@ func (s *scanner) scan() map[string]*found {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			if !errors.Is(err, fs.ErrNotExist) {
-				s.warn(dir, "a plugin directory cannot be read", err)
+				s.warn(dir, "a plugin directory cannot be read: what was found there before still counts", err)
+				s.keep(filepath.Clean(dir), gone, out)
 			}
 			return
 		}
@@ -106,6 +109,17 @@ func (s *scanner) scan() map[string]*found {
 		}
 	}
 	return out
+}
+
+// keep takes over what an earlier scan found in a directory: a disk in trouble
+// or a host without a descriptor to spare is no reason to stop what runs.
+func (s *scanner) keep(dir string, before map[string]*sighting, out map[string]*found) {
+	for path, last := range before {
+		name := strings.TrimPrefix(filepath.Base(path), filePrefix)
+		if _, taken := out[name]; !taken && filepath.Dir(path) == dir {
+			s.seen[path], out[name] = last, last.result
+		}
+	}
 }
 
 func (s *scanner) warn(path, msg string, err error) {
@@ -149,6 +163,8 @@ func (s *scanner) look(dir, path string, origin Origin, last *sighting) (f *foun
 	case err != nil:
 		s.warn(path, "a plugin's file cannot be read", err)
 		base.refused = &refusal{CodeUnreadable, "The file cannot be read."}
+	case shape.size > s.maxSize: // reading it would keep the other files waiting
+		base.refused = &refusal{CodeTooLarge, fmt.Sprintf("The file is larger than %d MiB: this is no plugin.", s.maxSize>>20)}
 	case !s.settled(seen, now):
 		return nil, true
 	default:
@@ -156,8 +172,10 @@ func (s *scanner) look(dir, path string, origin Origin, last *sighting) (f *foun
 			return nil, true
 		}
 	}
-	seen.result = &base
-	return seen.result, true
+	if base.refused == nil || base.refused.code != CodeUnreadable { // that may pass without the file changing
+		seen.result = &base
+	}
+	return &base, true
 }
 
 // settled says whether a file has not changed for long enough, by being watched

@@ -5,6 +5,7 @@ package pluginhost
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/zondarr/zondarr/host/internal/registry"
@@ -20,16 +21,29 @@ func (k *keeper) startFailed(art *artefact, err error) {
 		failed = &launchError{code: CodeCrashed, message: "It could not be started.", err: err}
 	}
 	if r := failed.refusal; r != nil {
-		k.log.Warn("a plugin cannot run", "code", r.code, "reason", r.message, "error", failed.err)
+		k.log.Warn("a plugin cannot run", "code", r.code, "reason", r.message, "error", k.cause(failed))
 		k.halt(art.sha256, *r)
 		return
 	}
-	k.log.Warn("a plugin did not start", "code", failed.code, "reason", failed.message, "error", failed.err)
+	k.log.Warn("a plugin did not start", "code", failed.code, "reason", failed.message, "error", k.cause(failed))
 	crash := failed.crash
 	if crash == nil {
 		crash = &Crash{At: k.host.now().UTC(), ExitCode: -1}
 	}
 	k.backOff(0, crash, failed.code, failed.message)
+}
+
+// cause gives what the log says of a launch: go-plugin repeats what a plugin
+// printed, which may be anything.
+func (k *keeper) cause(err error) string {
+	if failed, ok := errors.AsType[*launchError](err); ok && failed.err != nil {
+		err = failed.err
+	}
+	text := k.scrub.text(err.Error())
+	if len(text) > k.host.policy.OutputLine {
+		text = strings.ToValidUTF8(text[:k.host.policy.OutputLine], "") + "…"
+	}
+	return text
 }
 
 // halt is the end of a hash, until an admin or a change of the file says

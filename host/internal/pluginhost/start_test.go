@@ -7,9 +7,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -90,6 +93,84 @@ func TestStartsThatMayHeal(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the system lacks at the moment does not end a plugin for good; what it
+// will never do does.
+func TestSystemThatCannotStartIt(t *testing.T) {
+	exec := func(err error) error { return &fs.PathError{Op: "fork/exec", Path: "/p", Err: err} }
+	for _, test := range []struct {
+		name string
+		err  error
+		code string // of the refusal; "" for another try
+	}{
+		{"NoProcess", exec(syscall.EAGAIN), ""},
+		{"NoMemory", exec(syscall.ENOMEM), ""},
+		{"Busy", exec(syscall.ETXTBSY), ""},
+		{"NoDescriptor", os.NewSyscallError("pipe2", syscall.EMFILE), ""},
+		{"NoRunDirectory", &fs.PathError{Op: "mkdir", Path: "/p", Err: syscall.ENOENT}, ""},
+		{"CalledOff", context.Canceled, ""},
+		{"NoRight", exec(syscall.EACCES), CodeCannotExecute},
+		{"NoProgram", exec(syscall.ENOEXEC), CodeCannotExecute},
+		{"NoInterpreter", exec(syscall.ENOENT), CodeCannotExecute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := DefaultPolicy()
+			out := newOutput(slog.New(slog.DiscardHandler), newScrubber(), p)
+			i := &instance{proc: newProcess("/p", p, out), output: out, policy: p}
+			failed, ok := errors.AsType[*launchError](i.failure(test.err, false, time.Now()))
+			switch {
+			case !ok || !errors.Is(failed.err, test.err):
+				t.Errorf("it is %#v", failed)
+			case test.code == "" && (failed.refusal != nil || failed.code == "" || failed.message == ""):
+				t.Errorf("it is no other try: %+v", failed)
+			case test.code != "" && (failed.refusal == nil || failed.refusal.code != test.code):
+				t.Errorf("it is tried again: %+v", failed)
+			}
+		})
+	}
+}
+
+// A run directory that a cleaner took does not keep a plugin from starting again.
+func TestRunDirectoryIsTaken(t *testing.T) {
+	h := newHouse(t)
+	drop(t, h.install, "media", variant{})
+	h.start()
+	must(t, os.RemoveAll(h.run.path))
+	pid := h.status("media").PID
+	must(t, syscall.Kill(pid, syscall.SIGKILL))
+	eventually(t, "it runs again", func() bool { s := h.status("media"); return s.State == StateReady && s.PID != pid })
+	if _, err := h.get(server("media", 1), "bob"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A directory that cannot be read for a while stops nothing.
+func TestDirectoryInTrouble(t *testing.T) {
+	h := newHouse(t)
+	drop(t, h.install, "media", variant{})
+	h.start()
+	pid := h.status("media").PID
+	must(t, os.Rename(h.install, h.install+".aside"))
+	must(t, os.WriteFile(h.install, nil, 0o644)) // whoever reads it as a directory gets an error
+	time.Sleep(5*h.policy.Settle + 5*h.policy.ScanEvery)
+	if s := h.status("media"); s.State != StateReady || s.PID != pid || len(h.logs.lines("cannot be read")) != 1 {
+		t.Errorf("it is %+v", s)
+	}
+	must(t, os.Remove(h.install))
+	eventually(t, "a directory that is gone is another matter", func() bool { return len(h.List()) == 0 })
+}
+
+// A file that was refused when it was started is tried again once somebody has
+// touched it.
+func TestTouchedFileIsTriedAgain(t *testing.T) {
+	h := newHouse(t)
+	path := dropFile(t, h.install, "lost", []byte("#!"+h.dir+"/interpreter\n"))
+	h.start()
+	h.await("lost", StateFailed)
+	must(t, os.Symlink("/bin/true", h.dir+"/interpreter"))
+	must(t, os.Chtimes(path, time.Now(), time.Now()))
+	eventually(t, "it ran", func() bool { return h.status("lost").ErrorCode == CodeNotPlugin })
 }
 
 // A plugin listens on a socket in its run directory and nowhere else.
@@ -185,6 +266,9 @@ func TestFilesThatAreNotTaken(t *testing.T) {
 		{"Directory", func(t *testing.T, dir string) {
 			must(t, os.Mkdir(filepath.Join(dir, filePrefix+"bad"), 0o755))
 		}, CodeNotRegular, "no regular file"},
+		{"TooLarge", func(t *testing.T, dir string) {
+			must(t, os.Truncate(drop(t, dir, "bad", variant{}), 1<<40)) // a hole; reading it would take an hour
+		}, CodeTooLarge, "1024 MiB"},
 		{"Pipe", func(t *testing.T, dir string) { mkfifo(t, filepath.Join(dir, filePrefix+"bad")) }, CodeNotRegular, "no regular file"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

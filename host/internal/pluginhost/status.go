@@ -23,12 +23,12 @@ const (
 // Codes say why a plugin is not ready, or what is wrong with its file. They are
 // stable; the list may grow.
 const (
-	CodeNameInvalid      = "name_invalid"
 	CodeWorldWritable    = "world_writable"
 	CodeForeignOwner     = "foreign_owner"
 	CodeLinkOutside      = "link_outside"
 	CodeNotRegular       = "not_regular"
 	CodeNotExecutable    = "not_executable"
+	CodeTooLarge         = "too_large"
 	CodeUnreadable       = "unreadable"
 	CodeIncomplete       = "incomplete"
 	CodeWrongPlatform    = "wrong_platform"

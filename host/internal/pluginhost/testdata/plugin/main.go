@@ -256,6 +256,8 @@ func (c *client) GetUser(ctx context.Context, req sdk.GetUserRequest) (sdk.GetUs
 		fmt.Fprintln(stderr, arg)
 	case "stdout":
 		fmt.Fprintln(os.Stdout, arg)
+	case "print":
+		fmt.Fprint(os.Stdout, arg)
 	case "stderr64", "stdout64":
 		text, err := base64.StdEncoding.DecodeString(arg)
 		if err != nil {
