@@ -2,6 +2,7 @@ package invitation
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -103,18 +104,15 @@ func (s *Service) toOffer(row *db.Invitation) Offer {
 // seen is what Check gave a moment ago: while nobody has written the invitation
 // or its servers since, it is not read again.
 func (s *Service) ReserveTx(ctx context.Context, tx *db.Tx, seen Offer) (Offer, error) {
-	taken, err := s.take(ctx, tx, seen.InvitationID)
+	if still := seen.still(); still != nil {
+		if taken, err := s.take(ctx, tx, seen.InvitationID, still); err != nil || taken {
+			seen.State = StateActive
+			return seen, err
+		}
+	}
+	taken, err := s.take(ctx, tx, seen.InvitationID, invitation.HasServersWith(invitationserver.HasServerWith(mediaserver.Enabled(true))))
 	if err != nil {
 		return Offer{}, err
-	}
-	if taken {
-		fresh, err := s.unchanged(ctx, tx, seen)
-		if err != nil {
-			return Offer{}, err
-		}
-		if fresh {
-			return seen, nil
-		}
 	}
 	row, err := withTargets(tx.Invitation.Query().Where(invitation.ID(seen.InvitationID))).Only(ctx)
 	if db.IsNotFound(err) {
@@ -137,35 +135,39 @@ func (s *Service) ReserveTx(ctx context.Context, tx *db.Tx, seen Offer) (Offer, 
 	return Offer{}, e
 }
 
-func (s *Service) take(ctx context.Context, tx *db.Tx, id uuid.UUID) (bool, error) {
+// take takes a use if the invitation can be redeemed, and if what is said of its
+// servers holds.
+func (s *Service) take(ctx context.Context, tx *db.Tx, id uuid.UUID, servers predicate.Invitation) (bool, error) {
 	n, err := tx.Invitation.Update().Where(
 		invitation.ID(id),
 		invitation.Enabled(true),
 		invitation.Or(invitation.ExpiresAtIsNil(), invitation.ExpiresAtGT(s.Now())),
 		usesLeft(),
-		invitation.HasServersWith(invitationserver.HasServerWith(mediaserver.Enabled(true))),
+		servers,
 	).Modify(keepVersion).AddUseCount(1).Save(ctx)
 	return n == 1, database.Wrap("reserve", entity, err)
+}
+
+// still is true while the invitation and each of its servers are as they were
+// seen. It is nil for an offer that was not seen, or that names no server to make
+// an account on. Enabled is compared for itself: whoever writes a server, by
+// whatever clock, one that was switched off is never taken for one that is on.
+func (o Offer) still() predicate.Invitation {
+	if !slices.ContainsFunc(o.Targets, func(t Target) bool { return t.Enabled }) {
+		return nil
+	}
+	same := []predicate.Invitation{invitation.UpdatedAt(o.version)}
+	for _, t := range o.Targets {
+		same = append(same, invitation.HasServersWith(invitationserver.HasServerWith(
+			mediaserver.ID(t.ServerID), mediaserver.UpdatedAt(t.version), mediaserver.Enabled(t.Enabled),
+		)))
+	}
+	return invitation.And(same...)
 }
 
 // keepVersion leaves updated_at, which ent would move.
 func keepVersion(u *sql.UpdateBuilder) {
 	u.Set(invitation.FieldUpdatedAt, sql.Expr(invitation.FieldUpdatedAt))
-}
-
-// unchanged says whether an offer still is what the invitation and its servers
-// say, in this transaction.
-func (s *Service) unchanged(ctx context.Context, tx *db.Tx, seen Offer) (bool, error) {
-	same, err := tx.Invitation.Query().Where(invitation.ID(seen.InvitationID), invitation.UpdatedAt(seen.version)).Exist(ctx)
-	if err != nil || !same {
-		return false, database.Wrap("get", entity, err)
-	}
-	changed := make([]predicate.MediaServer, len(seen.Targets))
-	for i, t := range seen.Targets {
-		changed[i] = mediaserver.And(mediaserver.ID(t.ServerID), mediaserver.UpdatedAtNEQ(t.version))
-	}
-	other, err := tx.MediaServer.Query().Where(mediaserver.Or(changed...)).Exist(ctx)
-	return !other, database.Wrap("list", "media_server", err)
 }
 
 // ReleaseTx gives a use back. It does nothing for an invitation that is gone.

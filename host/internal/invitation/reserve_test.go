@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -232,7 +231,7 @@ func TestOfferThatChangedIsReadAgain(t *testing.T) {
 		if reserve(seen); check().version != seen.version {
 			t.Error("taking a use moved the version")
 		}
-		w.now = w.now.Add(time.Second)
+		// The clock stands still: an edit moves the version nevertheless.
 		if _, err := w.service.Update(t.Context(), inv.ID, Patch{Servers: &[]ServerGrant{w.all("home"), w.all("attic")}}); err != nil {
 			t.Fatal(err)
 		}
@@ -245,6 +244,20 @@ func TestOfferThatChangedIsReadAgain(t *testing.T) {
 		}
 		if got := reserve(seen); got.Targets[1].Enabled {
 			t.Error("a server that was switched off is not skipped")
+		}
+		// Whoever writes a server, and leaves its time as it was.
+		seen = check()
+		attic := w.db.Ent.MediaServer.GetX(t.Context(), w.ids["attic"])
+		attic.Update().SetEnabled(true).SetUpdatedAt(attic.UpdatedAt).ExecX(t.Context())
+		if got := reserve(seen); !got.Targets[1].Enabled {
+			t.Error("a server that was switched on is skipped")
+		}
+		seen = check()
+		if err := w.servers.Delete(t.Context(), w.ids["attic"]); err != nil {
+			t.Fatal(err)
+		}
+		if got := reserve(seen); len(got.Targets) != 1 {
+			t.Errorf("a server that was deleted is offered: %d targets", len(got.Targets))
 		}
 	})
 }

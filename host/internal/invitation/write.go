@@ -166,7 +166,7 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, p Patch) (Invitation
 			return Invitation{}, err
 		}
 		u := tx.Invitation.UpdateOneID(id).SetLabel(inv.Label).SetEnabled(inv.Enabled).
-			SetOnExpiry(invitation.OnExpiry(inv.OnExpiry)).SetEmail(invitation.Email(inv.Email)).SetUpdatedAt(s.Now())
+			SetOnExpiry(invitation.OnExpiry(inv.OnExpiry)).SetEmail(invitation.Email(inv.Email)).SetUpdatedAt(after(s.Now(), inv.UpdatedAt))
 		put(inv.Note, u.SetNote, u.ClearNote)
 		put(inv.ExpiresAt, u.SetExpiresAt, u.ClearExpiresAt)
 		put(inv.MaxUses, u.SetMaxUses, u.ClearMaxUses)
@@ -218,9 +218,18 @@ func (s *Service) changedTargets(ctx context.Context, c *db.Client, inv Invitati
 	return judged, nil // what else is wrong with stored grants was not asked for, and shows as a warning
 }
 
+// after is now, or just after what was written before: a version moves with every
+// edit, also when the clock of another host is ahead.
+func after(now, before time.Time) time.Time {
+	if now.After(before) {
+		return now
+	}
+	return before.Add(time.Microsecond)
+}
+
 // lock takes the row's lock for the rest of the transaction, on both databases.
 func lock(ctx context.Context, tx *db.Tx, id uuid.UUID) error {
-	n, err := tx.Invitation.Update().Where(invitation.ID(id)).AddUseCount(0).Save(ctx)
+	n, err := tx.Invitation.Update().Where(invitation.ID(id)).Modify(keepVersion).AddUseCount(0).Save(ctx)
 	if err == nil && n == 0 {
 		return fault.Missing(entity, id.String())
 	}
