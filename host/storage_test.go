@@ -191,7 +191,7 @@ func TestStorageCommandsRefuse(t *testing.T) {
 		{free, nil, []string{"backup", backup}, 1, "file exists"},
 		{free, nil, []string{"backup"}, 2, "the file to write"},
 		{free, nil, []string{"restore", backup + ".none"}, 1, "no such file"},
-		{free, previous[:0], []string{"secret", "rotate"}, 2, "ZONDARR_SECRET_KEY_PREVIOUS is not set"},
+		{free, nil, []string{"secret", "rotate"}, 2, "ZONDARR_SECRET_KEY_PREVIOUS is not set"},
 		{free, []string{"ZONDARR_SECRET_KEY=" + keyB, previous[0]}, []string{"secret", "rotate"}, 1, "not the one that this database was written under"},
 		{free, []string{"ZONDARR_SECRET_KEY=" + keyB}, []string{"restore", backup}, 1, "under another secret key"},
 		{free, nil, []string{"database", "copy"}, 2, "--to is required"},
@@ -207,7 +207,7 @@ func TestStorageCommandsRefuse(t *testing.T) {
 		{held, nil, []string{"serve", "--addr", "127.0.0.1:0"}, 1, "in use by another Zondarr process; stop it first"},
 		{newer, nil, []string{"serve", "--addr", "127.0.0.1:0"}, 1, "migrated to version 99999 by a newer Zondarr; this one knows versions up to"},
 		{newer, nil, []string{"migrate", "down"}, 1, "take the database back with its `zondarr migrate down`"},
-		{server, nil, []string{"restore", backup}, 1, "pg_restore --clean --if-exists " + backup + " --dbname='postgres://u@127.0.0.1:1/zondarr'"},
+		{server, nil, []string{"restore", backup}, 1, "pg_restore --clean --if-exists '" + backup + "' --dbname='postgres://u@127.0.0.1:1/zondarr'"},
 		{server, nil, []string{"migrate", "status"}, 1, "connection refused"},
 	} {
 		code, out, problem := command(t, test.url, test.environ, test.args...)
@@ -220,7 +220,7 @@ func TestStorageCommandsRefuse(t *testing.T) {
 	}
 	postgres := hosttest.URL(t, database.Postgres)
 	filled(t, postgres)
-	if code, _, problem := command(t, postgres, nil, "backup", backup+".2"); code != 1 || !strings.Contains(problem, "pg_dump --format=custom --file="+backup+".2 --dbname=") {
+	if code, _, problem := command(t, postgres, nil, "backup", backup+".2"); code != 1 || !strings.Contains(problem, "pg_dump --format=custom --file='"+backup+".2' --dbname='") {
 		t.Errorf("back up PostgreSQL: %d, %s", code, problem)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -37,7 +38,7 @@ func (e *OtherToolError) Error() string {
 // fails with an *OtherToolError.
 func (d *DB) Backup(ctx context.Context, file string, fingerprint []byte) (err error) {
 	if d.Dialect == Postgres {
-		return &OtherToolError{Command: d.at.tool("pg_dump --format=custom --file=" + file)}
+		return &OtherToolError{Command: d.at.tool("pg_dump --format=custom --file=" + quoted(file))}
 	}
 	// The name is taken first, so that nothing is ever overwritten; the copy is made
 	// beside it and takes its place when it is complete.
@@ -94,7 +95,7 @@ func Restore(ctx context.Context, opts Options, file string, fits func(fingerpri
 		return r, err
 	}
 	if at.dialect == Postgres {
-		return r, &OtherToolError{Command: at.tool("pg_restore --clean --if-exists " + file)}
+		return r, &OtherToolError{Command: at.tool("pg_restore --clean --if-exists " + quoted(file))}
 	}
 	held, err := lockSQLite(at.path)
 	if err != nil {
@@ -102,9 +103,10 @@ func Restore(ctx context.Context, opts Options, file string, fits func(fingerpri
 	}
 	defer func() { err = errors.Join(err, held.Unlock()) }()
 
-	// Judged and changed in a copy: the backup stays as it is.
+	// Judged and changed in a copy: the backup stays as it is. The journal of a restore
+	// that was killed would be rolled back into it.
 	fresh := at.path + ".restoring"
-	if err := copyFile(file, fresh); err != nil {
+	if err := errors.Join(removeIfThere(fresh+"-journal"), copyFile(file, fresh)); err != nil {
 		return r, fmt.Errorf("restore: %w", err)
 	}
 	defer func() {
@@ -243,8 +245,11 @@ func removeIfThere(path string) error {
 
 // tool is a command line for the database, which asks for the password itself.
 func (l location) tool(command string) string {
-	return command + " --dbname='" + l.display() + "'"
+	return command + " --dbname=" + quoted(l.display())
 }
+
+// quoted is text as a shell takes it.
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 // display is the URL without its password and parameters, for messages.
 func (l location) display() string {

@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -212,6 +213,56 @@ func otherSQLite(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// What a killed restore left beside the database does not get into the next one.
+func TestRestoreAfterAKilledOne(t *testing.T) {
+	at := database.Options{URL: hosttest.URL(t, database.SQLite)}
+	path := strings.TrimPrefix(at.URL, "sqlite://")
+	d := open(t, at)
+	hosttest.Fill(t, d, 2)
+	want := hosttest.Dump(t, d)
+	file := filepath.Join(t.TempDir(), "backup.db")
+	if err := errors.Join(d.Backup(t.Context(), file, ourKey), d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	// A copy of something else, in the middle of a transaction.
+	other := otherSQLite(t)
+	handle, err := sql.Open("sqlite", "file:"+other+"?_pragma=journal_mode(DELETE)&_pragma=cache_size(1)&_pragma=cache_spill(1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handle.SetMaxOpenConns(1)
+	for _, statement := range []string{
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO instance SELECT i, randomblob(3000) FROM n", "BEGIN IMMEDIATE",
+		"UPDATE instance SET value = randomblob(3001)",
+	} {
+		if _, err := handle.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, suffix := range []string{"", "-journal"} {
+		if err := os.WriteFile(path+".restoring"+suffix, mustRead(t, other+suffix), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := handle.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := handle.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := database.Restore(t.Context(), at, file, ours); err != nil {
+		t.Fatal(err)
+	}
+	restored := open(t, at)
+	defer closed(t, restored)
+	if err := restored.Unset(t.Context(), database.KeyPaused); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(hosttest.Dump(t, restored), want) {
+		t.Error("the restored rows are not those that were backed up")
+	}
 }
 
 // The database that a restore replaces is kept, even one that is damaged, and nothing

@@ -197,7 +197,9 @@ func (q txQuerier) ExecContext(ctx context.Context, query string, args ...any) (
 	if s := q.prepared(query); s != nil {
 		defer q.t.statements.release(s)
 		// What StmtContext gives ends with the transaction.
-		return q.t.tx.StmtContext(ctx, s.stmt).ExecContext(ctx, utc(args)...) //nolint:sqlclosecheck // see above
+		res, err := q.t.tx.StmtContext(ctx, s.stmt).ExecContext(ctx, utc(args)...) //nolint:sqlclosecheck // see above
+		q.t.pool.forgetStale(query, err)
+		return res, err
 	}
 	return q.t.tx.ExecContext(ctx, query, utc(args)...)
 }
@@ -206,7 +208,9 @@ func (q txQuerier) ExecContext(ctx context.Context, query string, args ...any) (
 func (q txQuerier) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if s := q.prepared(query); s != nil {
 		defer q.t.statements.release(s)
-		return q.t.tx.StmtContext(ctx, s.stmt).QueryContext(ctx, utc(args)...) //nolint:sqlclosecheck // the caller closes its rows
+		rows, err := q.t.tx.StmtContext(ctx, s.stmt).QueryContext(ctx, utc(args)...) //nolint:sqlclosecheck // the caller closes its rows
+		q.t.pool.forgetStale(query, err)
+		return rows, err
 	}
 	return q.t.tx.QueryContext(ctx, query, utc(args)...) //nolint:sqlclosecheck // the caller closes its rows
 }

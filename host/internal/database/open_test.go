@@ -75,17 +75,18 @@ func TestSQLiteIsSetUp(t *testing.T) {
 	}
 	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000"}
 	for pragma, value := range want {
-		got := pragmaOf(t, d, pragma)
+		got := answer(t, d, "PRAGMA "+pragma)
 		if got != value {
 			t.Errorf("%s is %s, want %s", pragma, got, value)
 		}
 	}
 }
 
-// pragmaOf asks the writer: the statement is no SELECT.
-func pragmaOf(t *testing.T, d *database.DB, pragma string) (value string) {
+// answer is the one value that a statement gives; of SQLite it asks the writer, unless
+// it is a SELECT.
+func answer(t *testing.T, d *database.DB, statement string) (value string) {
 	t.Helper()
-	rows, err := d.Ent.QueryContext(t.Context(), "PRAGMA "+pragma)
+	rows, err := d.Ent.QueryContext(t.Context(), statement)
 	if err != nil {
 		t.Fatal(err)
 	}

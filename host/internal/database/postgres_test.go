@@ -15,22 +15,9 @@ import (
 )
 
 // show is a setting of the connection.
-func show(t *testing.T, d *database.DB, setting string) (value string) {
+func show(t *testing.T, d *database.DB, setting string) string {
 	t.Helper()
-	rows, err := d.Ent.QueryContext(t.Context(), "SHOW "+setting)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := rows.Scan(&value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return value
+	return answer(t, d, "SHOW "+setting)
 }
 
 func TestPostgresIsSetUp(t *testing.T) {
@@ -123,6 +110,53 @@ func TestPostgresIsSetUp(t *testing.T) {
 			t.Errorf("%s, %v", dsn, err)
 		}
 	})
+}
+
+// Another replica may migrate under statements that are prepared already: one that
+// PostgreSQL refuses for it is prepared anew the next time, also inside a transaction.
+func TestStatementsOutliveAMigration(t *testing.T) {
+	d := hosttest.NewDB(t, database.Postgres)
+	exec := func(statement string) {
+		t.Helper()
+		if _, err := d.Ent.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask := func(inside bool) error {
+		const query = "SELECT v FROM migrated"
+		if !inside {
+			rows, err := d.Ent.QueryContext(t.Context(), query)
+			if err != nil {
+				return err
+			}
+			return errors.Join(rows.Err(), rows.Close())
+		}
+		_, err := database.WithTx(t.Context(), d, func(ctx context.Context, tx *db.Tx) (int, error) {
+			rows, err := tx.QueryContext(ctx, query)
+			if err != nil {
+				return 0, err
+			}
+			return 0, errors.Join(rows.Err(), rows.Close())
+		})
+		return err
+	}
+	exec("CREATE TABLE migrated (v int)")
+	for _, inside := range []bool{false, true} {
+		for range 2 {
+			if err := ask(inside); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exec("ALTER TABLE migrated ALTER v TYPE text")
+		if err := ask(inside); err == nil {
+			t.Fatal("the statement was not kept: this proves nothing")
+		}
+		if err := ask(inside); err != nil {
+			t.Errorf("inside a transaction %v: %v", inside, err)
+		}
+		exec("ALTER TABLE migrated ALTER v TYPE int USING 0")
+		_ = ask(inside)
+	}
 }
 
 // pair asks for n and n+1, in a text of its own for each n.
