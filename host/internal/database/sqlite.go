@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -11,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/gofrs/flock"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite"
 )
 
 // sqliteReaders is how many connections read beside the one that writes.
@@ -45,13 +46,36 @@ func sqliteParams(txlock string, pragmas ...string) url.Values {
 
 func openSQLite(path string, params url.Values, conns int) (*sql.DB, error) {
 	escaped := (&url.URL{Path: path}).EscapedPath()
-	pool, err := sql.Open("sqlite", "file:"+escaped+"?"+params.Encode())
-	if err != nil {
+	// A driver of its own, so that nothing is registered for the whole process.
+	drv := &sqlite.Driver{}
+	if err := drv.RegisterDeterministicScalarFunction("lower", 1, lower); err != nil {
 		return nil, err
 	}
+	pool := sql.OpenDB(connector{drv, "file:" + escaped + "?" + params.Encode()})
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(conns)
 	return pool, nil
+}
+
+// connector opens connections by a driver that database/sql does not know by name.
+type connector struct {
+	driver *sqlite.Driver
+	source string
+}
+
+// Connect opens a connection.
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.source) }
+
+// Driver is the driver.
+func (c connector) Driver() driver.Driver { return c.driver }
+
+// lower takes the place of SQLite's own, which knows the letters of ASCII alone: a
+// text is found whatever the case of its letters, as on PostgreSQL.
+func lower(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	if text, ok := args[0].(string); ok {
+		return strings.ToLower(text), nil
+	}
+	return args[0], nil
 }
 
 // createSQLite makes the file and its folder where there are none, for the owner

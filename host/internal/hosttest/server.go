@@ -57,7 +57,7 @@ func StartPostgres(ctx context.Context) (serverURL string, stop func(), err erro
 	env := []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC", "HOME=" + dir}
 
 	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"),
-		"-U", "postgres", "-A", "trust", "--no-sync", "--locale=C", "--encoding=UTF8")
+		"-U", "postgres", "-A", "trust", "--no-sync", "--locale=C", "--lc-ctype=C.UTF-8", "--encoding=UTF8") // the order of bytes, and the case of all letters
 	initdb.Dir, initdb.Env, initdb.SysProcAttr = dir, env, attr
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return "", nil, errors.Join(fmt.Errorf("initdb: %w\n%s", err, out), os.RemoveAll(dir))
