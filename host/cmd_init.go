@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/zondarr/zondarr/host/internal/secret"
 )
 
 func (p *program) initCommand() *cobra.Command {
@@ -41,19 +38,14 @@ func (p *program) initCommand() *cobra.Command {
 }
 
 // makeKey makes the secret key if there is none. It never touches one that is
-// there, and says so if that is not usable.
+// there.
 func makeKey(dataDir string) (bool, error) {
 	if err := os.MkdirAll(dataDir, 0o700); err != nil {
 		return false, fmt.Errorf("make the data directory: %w", err)
 	}
 	file := SecretKeyFile(dataDir)
-	switch old, err := os.ReadFile(file); {
-	case err == nil && len(strings.TrimSpace(string(old))) < secret.MinKeyLength:
-		return false, fmt.Errorf("the secret key in %s has less than %d bytes: put the right one back, or remove the file to have another made; what was sealed under the lost one cannot be opened again", file, secret.MinKeyLength)
-	case err == nil:
-		return false, nil
-	case !errors.Is(err, fs.ErrNotExist):
-		return false, fmt.Errorf("read the secret key: %w", err)
+	if _, err := os.Stat(file); err == nil {
+		return false, nil // the configuration has judged it
 	}
 	var random [48]byte
 	if _, err := rand.Read(random[:]); err != nil {

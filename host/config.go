@@ -149,19 +149,26 @@ func SecretKeyFile(dataDir string) string { return filepath.Join(dataDir, "secre
 
 func (v values) secretKey(p *Problems, dataDir string, need bool) string {
 	key := v.secret(p, "secret_key")
+	const remedy = "make one with `zondarr init` or `openssl rand -base64 32`"
 	if key == "" && dataDir != "" && !v.set("secret_key") && !v.set("secret_key_file") {
 		b, err := os.ReadFile(SecretKeyFile(dataDir))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case err == nil:
+			if key = strings.TrimSpace(string(b)); len(key) < secret.MinKeyLength {
+				p.add("secret_key", "in %s has %d bytes, want at least %d: put the right one back, or remove the file and run `zondarr init`; what was sealed under a lost key cannot be opened again",
+					SecretKeyFile(dataDir), len(key), secret.MinKeyLength)
+			}
+			return key
+		case !errors.Is(err, fs.ErrNotExist):
 			p.add("secret_key", "cannot read %s: %v", SecretKeyFile(dataDir), errors.Unwrap(err))
 			return ""
 		}
-		key = strings.TrimSpace(string(b))
 	}
 	switch n := len(key); {
 	case n == 0 && need:
-		p.add("secret_key", "is missing: run `zondarr init`, which makes one in the data directory, or set it to a random text of at least %d bytes, for example from `openssl rand -base64 32`", secret.MinKeyLength)
+		p.add("secret_key", "is missing: %s, or set it to a random text of at least %d bytes", remedy, secret.MinKeyLength)
 	case n > 0 && n < secret.MinKeyLength:
-		p.add("secret_key", "has %d bytes, want at least %d: make one with `zondarr init` or `openssl rand -base64 32`", n, secret.MinKeyLength)
+		p.add("secret_key", "has %d bytes, want at least %d: %s", n, secret.MinKeyLength, remedy)
 	}
 	return key
 }

@@ -174,7 +174,7 @@ func (i *installed) call(ctx context.Context, method, path, body string, header 
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if !strings.HasPrefix(path, "/api/v1/join") {
+	if i.key != "" && !strings.HasPrefix(path, "/api/v1/join") {
 		req.Header.Set("Authorization", "Bearer "+i.key)
 	}
 	for n := 0; n+1 < len(header); n += 2 {

@@ -73,8 +73,8 @@ func params(jellyfinVersion string) testscript.Params {
 			"jellyfin": script((*world).jellyfin), "fault": script((*world).fault), "user": script((*world).user), "signin": script((*world).signIn),
 			"killplugin": script((*world).killPlugin), "noplugins": script((*world).noPlugins), "nolog": script((*world).noLog), "await": script((*world).await),
 			"crowd": script((*world).crowd), "hostenv": script((*world).hostEnv), "dropin": script((*world).dropIn),
-			"installation": script((*world).ownInstallation),
-			"plex":         script((*world).startPlex), "approve": script((*world).approve), "verify": script((*world).verify), "share": script((*world).share),
+			"installation": script((*world).ownInstallation), "stopping": script((*world).stopping), "stranger": script((*world).stranger),
+			"plex": script((*world).startPlex), "approve": script((*world).approve), "verify": script((*world).verify), "share": script((*world).share),
 			"plexfault": script((*world).plexFault), "noplexsecrets": script((*world).noPlexSecrets), "signedout": script((*world).signedOut),
 		},
 	}
@@ -368,4 +368,27 @@ func (w *world) ownInstallation(ts *testscript.TestScript, _ bool, _ []string) e
 		os.MkdirAll(plugins, 0o755),
 		os.Link(filepath.Join(installation, "zondarr"), filepath.Join(w.host.bin, "zondarr")),
 	)
+}
+
+// stranger METHOD PATH STATUS [BODY]: as api, without the key.
+func (w *world) stranger(ts *testscript.TestScript, neg bool, args []string) error {
+	key := w.host.key
+	w.host.key = ""
+	defer func() { w.host.key = key }()
+	return w.api(ts, neg, args)
+}
+
+// stopping STATUS PATH BODY: the host is told to stop while it works on a POST.
+func (w *world) stopping(ts *testscript.TestScript, _ bool, args []string) error {
+	answered := make(chan error, 1)
+	go func() { answered <- w.api(ts, false, []string{"POST", args[1], args[0], args[2]}) }()
+	time.Sleep(500 * time.Millisecond) // until it is under way; later is as good
+	began := time.Now()
+	if err := w.host.stop(syscall.SIGTERM); err != nil {
+		return err
+	}
+	if took := time.Since(began); took > 12*time.Second {
+		return fmt.Errorf("the stop took %s", took)
+	}
+	return <-answered
 }
