@@ -114,11 +114,14 @@ func gaveUp(err error) string {
 	return "the plugin did not answer in time"
 }
 
+// failureOf reads the plugin's word. Its texts are bounded here too: not every plugin
+// uses this SDK.
 func failureOf(ctx context.Context, msg string, info *pb.FailureInfo) *sdk.Error {
+	text := redactor{}.text
 	e := &sdk.Error{
 		Reason:         fromReason.of(info.GetReason()),
 		Source:         fromSource.of(info.GetSource()),
-		Message:        msg,
+		Message:        text(msg),
 		Retryable:      info.GetRetryable(),
 		UpstreamStatus: int(info.GetUpstreamStatus()),
 		Err:            ctx.Err(),
@@ -133,7 +136,7 @@ func failureOf(ctx context.Context, msg string, info *pb.FailureInfo) *sdk.Error
 		e.RetryAfter = max(0, d.AsDuration())
 	}
 	for _, f := range info.GetFields()[:min(len(info.GetFields()), maxFields)] {
-		e.Fields = append(e.Fields, sdk.FieldProblem{Field: f.GetField(), Code: f.GetCode(), Message: f.GetMessage()})
+		e.Fields = append(e.Fields, sdk.FieldProblem{Field: text(f.GetField()), Code: text(f.GetCode()), Message: text(f.GetMessage())})
 	}
 	return e
 }

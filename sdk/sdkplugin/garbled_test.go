@@ -9,9 +9,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/zondarr/zondarr/sdk"
@@ -29,6 +32,7 @@ type foreign struct {
 	poll      *pb.PollLinkResponse
 	begin     *pb.BeginLinkResponse
 	libraries []*pb.Library
+	failure   error
 }
 
 func (f *foreign) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
@@ -44,7 +48,7 @@ func (f *foreign) ListLibraries(context.Context, *pb.ListLibrariesRequest) (*pb.
 }
 
 func (f *foreign) GetUser(context.Context, *pb.GetUserRequest) (*pb.GetUserResponse, error) {
-	return &pb.GetUserResponse{User: f.user}, nil
+	return &pb.GetUserResponse{User: f.user}, f.failure
 }
 
 func (f *foreign) CreateUser(context.Context, *pb.CreateUserRequest) (*pb.CreateUserResponse, error) {
@@ -139,6 +143,28 @@ func TestGarbledAnswers(t *testing.T) {
 	// What it lacks is unsupported, by gRPC's own word.
 	if err := ops["Suspend"](t.Context(), reach(t, &foreign{}).Client(ref("one"))); sdk.ReasonOf(err) != sdk.ReasonUnsupported {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What a failure says ends in answers and logs: the host cuts it, whoever wrote it.
+func TestEndlessFailure(t *testing.T) {
+	endless := strings.Repeat("é", 30_000)
+	s, err := status.New(codes.Unavailable, endless).WithDetails(&pb.FailureInfo{
+		Reason: pb.Reason_REASON_UNAVAILABLE, Source: pb.FailureSource_FAILURE_SOURCE_UPSTREAM,
+		Fields: []*pb.FieldProblem{{Field: endless, Code: endless, Message: endless}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = getUser(t.Context(), reach(t, &foreign{failure: s.Err()}).Client(ref("one")))
+	e, ok := errors.AsType[*sdk.Error](err)
+	if !ok || e.Kind() != sdk.ReasonUnavailable || e.Origin() != sdk.SourceUpstream || len(e.Fields) != 1 {
+		t.Fatalf("got %#v", err)
+	}
+	for _, text := range []string{e.Message, e.Fields[0].Field, e.Fields[0].Code, e.Fields[0].Message} {
+		if len(text) > 4<<10 || !strings.HasPrefix(text, "éé") || !utf8.ValidString(text) {
+			t.Errorf("a text of %d bytes came through", len(text))
+		}
 	}
 }
 

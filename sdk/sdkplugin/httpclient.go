@@ -1,6 +1,7 @@
 package sdkplugin
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -13,8 +14,10 @@ import (
 )
 
 // Bounds of an author's HTTP calls. The whole of a call is bounded by the deadline
-// of its context, which the host sets.
+// of its context, which the host sets; requestTimeout stands in for it where an
+// author has taken it away (context.WithoutCancel, to undo something).
 const (
+	requestTimeout   = 2 * time.Minute
 	dialTimeout      = 5 * time.Second
 	handshakeTimeout = 5 * time.Second
 	idleConnTimeout  = 90 * time.Second
@@ -55,16 +58,18 @@ func NewHTTPClient(ref sdk.ServerRef, userAgent string) (*http.Client, func(), e
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
 	client := &http.Client{
-		Transport:     &transport{base: base, userAgent: userAgent},
+		Transport:     &transport{base: base, userAgent: userAgent, timeout: requestTimeout},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return client, base.CloseIdleConnections, nil
 }
 
-// transport names failures in the words of the contract and bounds bodies.
+// transport names failures in the words of the contract, and bounds bodies and what
+// has no deadline.
 type transport struct {
 	base      http.RoundTripper
 	userAgent string
+	timeout   time.Duration
 }
 
 // RoundTrip does one request.
@@ -73,15 +78,22 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.Header.Set("User-Agent", t.userAgent)
 	}
+	cancel := func() {}
+	if _, bounded := req.Context().Deadline(); !bounded {
+		var ctx context.Context
+		ctx, cancel = context.WithTimeout(req.Context(), t.timeout)
+		req = req.WithContext(ctx)
+	}
 	resp, err := t.base.RoundTrip(req)
 	if err != nil {
+		defer cancel()
 		return nil, upstreamError(req.Context(), err)
 	}
 	limit := sdk.ResponseLimit(req.Context())
 	if limit <= 0 {
 		limit = maxResponseBytes
 	}
-	resp.Body = &body{ReadCloser: resp.Body, req: req, left: limit, limit: limit}
+	resp.Body = &body{ReadCloser: resp.Body, req: req, left: limit, limit: limit, cancel: cancel}
 	return resp, nil
 }
 
@@ -97,6 +109,13 @@ type body struct {
 	io.ReadCloser
 	req         *http.Request
 	left, limit int64
+	cancel      func()
+}
+
+// Close ends the response.
+func (b *body) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
 }
 
 // Read reads at most one byte beyond the limit, to tell an end from an excess.

@@ -24,6 +24,7 @@ func TestBrokenPrograms(t *testing.T) {
 		{"outlives-host", "ends when its host does", "still runs 5s after its standard input has ended"},
 		{"mortal", "ignores signals that are meant for its host", `died of the signal "hangup"`},
 		{"leaks", "does not grow over many calls", "open files"},
+		{"waits", "does not grow over many calls", "goroutines, after 1100 calls 1"},
 		{"fickle", "describes itself the same way each time", "changed from one start to the next"},
 		{"hollow", "answers what it declares", "ListSessions is declared and unsupported"},
 		{"panics", "fails well on HTTP 401", `TestConnection after`},

@@ -2,6 +2,7 @@ package sdktest
 
 import (
 	"context"
+	"debug/buildinfo"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -160,7 +161,7 @@ func checkGrowth(ctx context.Context, s *Subject) error {
 	if s.quick {
 		count = 300
 	}
-	round := func(from, to int) error {
+	round := func(client func(sdk.ServerRef) Client, from, to int) error {
 		var group sync.WaitGroup
 		errs := make(chan error, to-from)
 		slots := make(chan struct{}, 20)
@@ -175,7 +176,7 @@ func checkGrowth(ctx context.Context, s *Subject) error {
 				ref.Revision = int64(i/50) + 1
 				ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 				defer cancel()
-				if _, err := s.Client(ref).TestConnection(ctx, sdk.TestConnectionRequest{}); err == nil {
+				if _, err := client(ref).TestConnection(ctx, sdk.TestConnectionRequest{}); err == nil {
 					errs <- fmt.Errorf("TestConnection succeeds on a server that answers 401 to everything")
 				}
 			})
@@ -188,23 +189,53 @@ func checkGrowth(ctx context.Context, s *Subject) error {
 			return nil
 		}
 	}
-	if err := round(0, 100); err != nil {
+	if err := round(s.Client, 0, 100); err != nil {
 		return err
 	}
 	before, ok := s.holdings()
 	if !ok {
 		return NotApplicable("this system does not tell what a program holds")
 	}
-	if err := round(100, 100+count); err != nil {
+	if err := round(s.Client, 100, 100+count); err != nil {
 		return err
 	}
 	var after holdings
 	for range 60 { // connections and clients need a moment to close
 		after, _ = s.holdings()
 		if after.threads <= before.threads+growth && after.files <= before.files+growth {
-			return nil
+			return s.checkGoroutines(count, round)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 	return fmt.Errorf("after %d calls it holds %s, before %s", count, after, before)
+}
+
+// checkGoroutines compares two runs of a program in Go, one of few calls and one of
+// many: what waits for ever on something is no thread and no file.
+func (s *Subject) checkGoroutines(count int, round func(client func(sdk.ServerRef) Client, from, to int) error) error {
+	if s.program == nil {
+		return nil // they were counted where they are
+	}
+	if _, err := buildinfo.ReadFile(s.program.process.cmd.Path); err != nil {
+		return nil //nolint:nilerr // it is written in another language
+	}
+	var held [2]int
+	for i, calls := range []int{100, 100 + count} {
+		var logs locked
+		p, err := startProgram(s.program.process.cmd.Path, &logs)
+		if err != nil {
+			return fmt.Errorf("starting it once more: %w", err)
+		}
+		err = round(func(ref sdk.ServerRef) Client { return p.remote.Client(ref) }, 0, calls)
+		time.Sleep(time.Second) // connections and clients need a moment to close
+		held[i] = p.goroutines(&logs)
+		p.stop()
+		if err != nil {
+			return err
+		}
+	}
+	if held[0] > 0 && held[1] > held[0]+growth {
+		return fmt.Errorf("after 100 calls it has %d goroutines, after %d calls %d", held[0], 100+count, held[1])
+	}
+	return nil
 }

@@ -98,6 +98,8 @@ func (c *client) TestConnection(ctx context.Context, req sdk.TestConnectionReque
 			c.p.files = append(c.p.files, f)
 			c.p.mu.Unlock()
 		}
+	case "waits":
+		go func() { select {} }()
 	case "panics":
 		var facts *sdk.ServerFacts
 		return sdk.TestConnectionResponse{Facts: *facts}, nil
