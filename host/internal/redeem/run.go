@@ -150,10 +150,30 @@ func (s *Service) create(ctx context.Context, r *run, j *part) {
 	}
 	if d := j.differs(); d != "" {
 		fail(sdk.Errorf(sdk.ReasonAccessNotApplied, "%s", d))
+	} else if r.alone() {
+		// The one account that was to be made: the transaction that completes the
+		// redemption comes next and writes it down. A host that dies before leaves
+		// a create of unknown outcome, as one that dies before the answer does.
+		j.step.State, j.step.ExternalID = StepDone, &j.account.ID
+		return
 	}
 	if err := s.durably(ctx, func() error { return s.markDone(ctx, r.hold, j) }); err != nil {
 		fail(err)
 	}
+}
+
+// alone says that the redemption makes one account, with a password.
+func (r *run) alone() bool {
+	n := 0
+	for _, j := range r.parts {
+		if j.step.State != StepSkipped {
+			n++
+		}
+		if j.link != nil {
+			return false
+		}
+	}
+	return n == 1
 }
 
 // nothingMade says that a failed create left nothing behind, beyond doubt: it
@@ -334,9 +354,12 @@ func (s *Service) recordUsers(ctx context.Context, tx *db.Tx, r Redemption, part
 		return created, err
 	}
 	for i, p := range made {
-		err := oneStep(tx, p.step.id).SetState(redemptionstep.StateDone).SetExternalID(p.account.ID).
-			SetUserID(created.UserIDs[i]).SetReleasedAt(now).ClearNextAttemptAt().SetUpdatedAt(now).Exec(ctx)
-		if err != nil {
+		u := oneStep(tx, p.step.id).SetState(redemptionstep.StateDone).SetExternalID(p.account.ID).SetNillableNotice(p.step.notice).
+			SetUserID(created.UserIDs[i]).SetReleasedAt(now).ClearNextAttemptAt().SetUpdatedAt(now)
+		if p.account.Username != "" {
+			u.SetUsername(p.account.Username)
+		}
+		if err := u.Exec(ctx); err != nil {
 			return created, database.Wrap("update", entityStep, err)
 		}
 	}
