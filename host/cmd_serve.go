@@ -26,6 +26,9 @@ func (p *program) serveCommand() *cobra.Command {
 		for _, w := range warnings {
 			log.Warn(w)
 		}
+		if info, err := os.Stat(SecretKeyFile(c.DataDir)); err == nil && info.Mode().Perm()&0o077 != 0 {
+			log.Warn("the secret key can be read by others than its owner: chmod 600 it", "file", SecretKeyFile(c.DataDir))
+		}
 		log.Info("configuration", c.loggable()...)
 		return run(cmd.Context(), c, options{installation: dir, paused: paused, log: log, ready: func(addr net.Addr) { welcome(p.stdio.Out, c, addr, os.Args[0]) }})
 	}

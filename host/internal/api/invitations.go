@@ -72,7 +72,7 @@ func (a *API) shownInvitation(ctx context.Context, i invitation.Invitation) (Inv
 
 // InvitationCreate is a new invitation. It names servers or a profile.
 type InvitationCreate struct {
-	Code         string         `json:"code,omitempty" maxLength:"64" doc:"4 to 64 of A–Z a–z 0–9 _ -; one is made when it is left out."`
+	Code         string         `json:"code,omitempty" minLength:"4" maxLength:"64" doc:"4 to 64 of A–Z a–z 0–9 _ -; one is made when it is left out."`
 	Label        *string        `json:"label,omitempty" maxLength:"200"`
 	Note         *string        `json:"note,omitempty" nullable:"true" maxLength:"4000"`
 	Enabled      *bool          `json:"enabled,omitempty"`

@@ -83,16 +83,13 @@ func (s *Service) Create(ctx context.Context, p CreateParams) (Server, error) {
 	if err != nil {
 		return Server{}, err
 	}
-	return database.WithTx(ctx, s.DB, func(ctx context.Context, tx *db.Tx) (Server, error) {
+	created, err := database.WithTx(ctx, s.DB, func(ctx context.Context, tx *db.Tx) (Server, error) {
 		now := s.Now()
 		err := insert(ctx, tx, Server{
 			ID: id, Name: name, ServerType: p.ServerType, URL: p.URL, PublicURL: publicURL, ExternalID: facts.ExternalID,
 			Settings: p.Settings, TLS: p.TLS, Enabled: p.Enabled, Revision: 1, Facts: facts,
 			Health: Health{State: HealthOK, Since: now, CheckedAt: &now}, CreatedAt: now, UpdatedAt: now,
 		}, sealed)
-		if errors.Is(err, database.ErrConflict) {
-			return Server{}, alreadyAdded(err)
-		}
 		if err != nil {
 			return Server{}, err
 		}
@@ -101,10 +98,19 @@ func (s *Service) Create(ctx context.Context, p CreateParams) (Server, error) {
 		}
 		return s.get(ctx, tx.Client(), id)
 	})
+	if errors.Is(err, database.ErrConflict) {
+		return Server{}, s.alreadyAdded(ctx, p.ServerType, facts.ExternalID, err)
+	}
+	return created, err
 }
 
-func alreadyAdded(cause error) error {
+// alreadyAdded names the stored server that is the same one.
+func (s *Service) alreadyAdded(ctx context.Context, serverType, externalID string, cause error) error {
 	f := fault.New(fault.Conflict, fault.CodeServerAlreadyAdded, "This media server is already managed here: it says the same id as a stored one.").Wrap(cause)
+	if row, err := byExternalID(ctx, s.DB.Ent, serverType, externalID); err == nil {
+		f.Message = fmt.Sprintf("This media server is already managed here, as %s.", row.Name)
+		f.Server = &fault.Server{ID: row.ID.String(), Name: row.Name}
+	}
 	f.Fields = []fault.Field{{Location: "body.url", Code: fault.FieldDuplicate, Message: "The media server at this URL is already added."}}
 	return f
 }
@@ -163,11 +169,9 @@ func (s *Service) update(ctx context.Context, id uuid.UUID, p Patch) (Server, er
 	if len(problems) > 0 {
 		return Server{}, fault.InvalidInput(problems...)
 	}
-	return database.WithTx(ctx, s.DB, func(ctx context.Context, tx *db.Tx) (Server, error) {
+	updated, err := database.WithTx(ctx, s.DB, func(ctx context.Context, tx *db.Tx) (Server, error) {
 		next.UpdatedAt = s.Now()
 		switch stored, err := replace(ctx, tx, next, p, old.Revision, sealed, reconnect); {
-		case errors.Is(err, database.ErrConflict):
-			return Server{}, alreadyAdded(err)
 		case err != nil:
 			return Server{}, err
 		case !stored:
@@ -178,6 +182,10 @@ func (s *Service) update(ctx context.Context, id uuid.UUID, p Patch) (Server, er
 		}
 		return s.get(ctx, tx.Client(), id)
 	})
+	if errors.Is(err, database.ErrConflict) {
+		return Server{}, s.alreadyAdded(ctx, next.ServerType, next.ExternalID, err)
+	}
+	return updated, err
 }
 
 // merge applies the patch to what is stored.

@@ -110,6 +110,11 @@ func all(ctx context.Context, c *db.Client) ([]*db.MediaServer, error) {
 	return rows, nil
 }
 
+func byExternalID(ctx context.Context, c *db.Client, serverType, externalID string) (*db.MediaServer, error) {
+	row, err := c.MediaServer.Query().Where(mediaserver.ServerType(serverType), mediaserver.ExternalServerID(externalID)).Only(ctx)
+	return row, database.Wrap("get", entity, err)
+}
+
 func (s *Service) get(ctx context.Context, c *db.Client, id uuid.UUID) (Server, error) {
 	server, _, err := s.load(ctx, c, id)
 	return server, err
