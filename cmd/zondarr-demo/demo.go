@@ -74,6 +74,8 @@ Plex, where the account lives at plex.tv:
   the join code:     %[4]s
   begin a sign-in:   curl -sS %[1]s/api/v1/join/%[4]s/links -H 'Content-Type: application/json' -d '{"realm":"plex"}'
                      then open its authorize_url in a browser on this machine and choose alice
+  see it approved:   curl -sS %[1]s/api/v1/join/%[4]s/links/LINK_ID
+                     with the id of the answer before, until the state is approved; it is asked for every 2 seconds at most
   redeem it:         curl -sS -i %[1]s/api/v1/join/%[4]s -H 'Content-Type: application/json' -d '{"link_ids":["LINK_ID"]}'
 
   the API, to try:   %[1]s/docs

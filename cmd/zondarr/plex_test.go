@@ -3,8 +3,13 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,7 +54,12 @@ func (w *world) startPlex(ts *testscript.TestScript, _ bool, _ []string) error {
 }
 
 // approve ACCOUNT: the person signs in at Plex for the oldest pin that waits.
+//
+// approve ACCOUNT AUTHORIZE_URL: the same in a browser.
 func (w *world) approve(_ *testscript.TestScript, _ bool, args []string) error {
+	if len(args) > 1 {
+		return signInAtPlex(args[1], args[0])
+	}
 	account, ok := w.plex.Account(args[0])
 	if !ok {
 		return fmt.Errorf("no account %s", args[0])
@@ -59,6 +69,49 @@ func (w *world) approve(_ *testscript.TestScript, _ bool, args []string) error {
 		return fmt.Errorf("no pin waits")
 	}
 	return w.plex.Approve(pins[0], account.ID)
+}
+
+var (
+	hiddenField = regexp.MustCompile(`type="hidden" name="(\w+)" value="([^"]*)"`)
+	oneAccount  = regexp.MustCompile(`name="account" value="(\d+)"[^>]*> (\w+) \(`)
+)
+
+// signInAtPlex does what a browser and its person do at an authorize URL: the
+// script of the page moves what stands behind the # into the query, the person
+// picks an account and allows.
+func signInAtPlex(authorizeURL, username string) error {
+	page, given, ok := strings.Cut(authorizeURL, "#?")
+	if !ok {
+		return fmt.Errorf("%s carries nothing behind a #", authorizeURL)
+	}
+	browser := &http.Client{Timeout: 10 * time.Second}
+	res, err := browser.Get(page + "?" + given)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	form := url.Values{"decision": {"approve"}}
+	for _, field := range hiddenField.FindAllStringSubmatch(string(text), -1) {
+		form.Set(field[1], html.UnescapeString(field[2]))
+	}
+	for _, account := range oneAccount.FindAllStringSubmatch(string(text), -1) {
+		if account[2] == username {
+			form.Set("account", account[1])
+		}
+	}
+	done, err := browser.PostForm(page, form)
+	if err != nil {
+		return err
+	}
+	defer done.Body.Close()
+	if done.StatusCode >= http.StatusBadRequest {
+		return fmt.Errorf("the form is answered with %s", done.Status)
+	}
+	return nil
 }
 
 // verify ACCOUNT: the person verifies the e-mail address.
