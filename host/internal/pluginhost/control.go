@@ -124,7 +124,11 @@ func (h *Host) Approve(ctx context.Context, name, sha256, by string) (Status, er
 	e.crashes.reset()
 	e.mu.Unlock()
 	e.reconsider()
-	e.settle(ctx, func(e *entry) bool { return e.handled.art != nil && e.handled.art.sha256 == sha256 && e.atRest() })
+	e.settle(ctx, func(e *entry) bool {
+		want, has := e.target(), e.handled
+		overtaken := want.art == nil || want.art.sha256 != sha256 // by another admin, or another file
+		return overtaken || has.art != nil && has.art.sha256 == sha256 && e.atRest()
+	})
 	return h.show(ctx, e), nil
 }
 
@@ -279,7 +283,8 @@ func (h *Host) Disable(ctx context.Context, name, by string) (Status, error) {
 	e.mu.Unlock()
 	e.poke()
 	e.settle(ctx, func(e *entry) bool {
-		return e.handled.code == CodeDisabled && e.leaving == 0 && e.status.state == StateDisabled
+		overtaken := e.target().code != CodeDisabled
+		return overtaken || e.handled.code == CodeDisabled && e.leaving == 0 && e.status.state == StateDisabled
 	})
 	return h.show(ctx, e), nil
 }
@@ -322,7 +327,8 @@ func (h *Host) Restart(ctx context.Context, name, by string) (Status, error) {
 	return h.show(ctx, e), nil
 }
 
-// settle waits for the effect of an action, for a bounded time.
+// settle waits for the effect of an action, or until another has overtaken it, for
+// a bounded time.
 func (e *entry) settle(ctx context.Context, holds func(*entry) bool) {
 	ctx, cancel := context.WithTimeout(ctx, e.host.policy.ActionWait)
 	defer cancel()
