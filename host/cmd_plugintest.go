@@ -30,6 +30,7 @@ func (p *program) inspectCommand() *cobra.Command {
 			}
 			run := exec.CommandContext(ctx, file, "--describe") //nolint:gosec // running the file that was named is what the command is for
 			run.Env = []string{"PATH=" + p.variable("PATH", "")}
+			run.WaitDelay = time.Second // a child of the plugin's may hold the pipes
 			var out, errOut bytes.Buffer
 			run.Stdout, run.Stderr = &out, &errOut
 			if err := run.Run(); err != nil {

@@ -67,6 +67,8 @@ func TestValidate(t *testing.T) {
 		`ServerType "1x"`:                  func(d *sdk.Description) { d.ServerType = "1x" },
 		"Version is empty":                 func(d *sdk.Description) { d.Version = "" },
 		"DisplayName is empty":             func(d *sdk.Description) { d.DisplayName = "" },
+		"Version: want at most":            func(d *sdk.Description) { d.Version = "1.0\x1b[2J" },
+		"DisplayName: want at most":        func(d *sdk.Description) { d.DisplayName = strings.Repeat("x", 65) },
 		`Homepage "ftp://x" is no`:         func(d *sdk.Description) { d.Homepage = "ftp://x" },
 		"Client is nil":                    func(d *sdk.Description) { d.Client = nil },
 		`"fly" is neither`:                 func(d *sdk.Description) { d.Permissions[0].Name = "fly" },

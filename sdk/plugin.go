@@ -105,12 +105,13 @@ type TLSOptions struct {
 type Description struct {
 	// Name is the plugin's name: its file name after "zondarr-plugin-".
 	Name string
-	// Version of the plugin, free text, usually semantic.
+	// Version of the plugin, free text in one line of at most 64 characters, usually
+	// semantic.
 	Version string
 	// ServerType is the key of the type in the host's registry: lower case
 	// letters, digits, "_" and "-", at most 32.
 	ServerType string
-	// DisplayName is what people call such a server: "Jellyfin".
+	// DisplayName is what people call such a server: "Jellyfin". At most 64 characters.
 	DisplayName string
 	// Homepage of the product, or empty.
 	Homepage string
@@ -145,7 +146,7 @@ type Description struct {
 	// Realm names the place where linked accounts live ("plex"); one link
 	// serves every server of that realm. Empty without AccountLinker.
 	Realm string
-	// RealmLabel is what people call it: "Plex".
+	// RealmLabel is what people call it: "Plex". At most 64 characters.
 	RealmLabel string
 
 	// AccountRules of the type; ServerFacts carry those of one server.

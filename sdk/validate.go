@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The forms that names take in the contract.
@@ -32,8 +34,8 @@ func (d Description) Validate() error {
 	var v problems
 	v.check(serverTypeForm.MatchString(d.Name), "Name %q: want lower case letters, digits, _ and -, starting with a letter, at most 32", d.Name)
 	v.check(serverTypeForm.MatchString(d.ServerType), "ServerType %q: want lower case letters, digits, _ and -, starting with a letter, at most 32", d.ServerType)
-	v.check(d.Version != "", "Version is empty")
-	v.check(d.DisplayName != "", "DisplayName is empty")
+	v.line("Version", d.Version)
+	v.line("DisplayName", d.DisplayName)
 	v.address("Homepage", d.Homepage)
 	v.address("DefaultPublicURL", d.DefaultPublicURL)
 	v.check(d.Client != nil || d.declared != nil, "Client is nil: name the type that Open returns, as in (*client)(nil)")
@@ -101,7 +103,7 @@ func (d Description) validateJoining(v *problems) {
 	}
 	if d.Has(CapLinkAccount) {
 		v.check(serverTypeForm.MatchString(d.Realm), "Realm %q: AccountLinker needs one: lower case letters, digits, _ and -", d.Realm)
-		v.check(d.RealmLabel != "", "RealmLabel is empty")
+		v.line("RealmLabel", d.RealmLabel)
 	} else {
 		v.check(d.Realm == "", "Realm is %q, but the client does not implement AccountLinker", d.Realm)
 	}
@@ -119,6 +121,12 @@ func (v *problems) check(ok bool, format string, args ...any) {
 	if !ok {
 		*v = append(*v, fmt.Errorf(format, args...))
 	}
+}
+
+// line checks a text that is shown in one line, on a terminal too.
+func (v *problems) line(field, text string) {
+	v.check(text != "", "%s is empty", field)
+	v.check(utf8.RuneCountInString(text) <= 64 && !strings.ContainsFunc(text, unicode.IsControl), "%s: want at most 64 characters, and none that controls a terminal", field)
 }
 
 func (v *problems) address(field, value string) {

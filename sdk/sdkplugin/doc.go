@@ -9,6 +9,7 @@
 // into a go-plugin client, whose Dispense(PluginName) gives a *Remote. Remote
 // describes the plugin and gives, for a media server, an sdk.MediaClient that also
 // has every optional interface; calls of what the plugin lacks fail as unsupported.
+// ParseLogLine reads the plugin's log, and Redact keeps secrets out of what it says.
 //
 // The package knows nothing of how plugin processes are found, approved, started or
 // watched, and nothing of any media server.

@@ -81,9 +81,14 @@ func (r redactor) text(s string) string {
 	return s
 }
 
-// stateSecrets gives the secrets inside a link's opaque state: the whole of it
+// Redact gives a text without the secrets, also where they were quoted for a URL, for
+// JSON or for base64, valid and at most 2 KiB long. Secrets of less than 4 bytes stay:
+// replacing them would spoil innocent words and protect nothing.
+func Redact(text string, secrets []string) string { return newRedactor(secrets).text(text) }
+
+// StateSecrets gives the secrets inside a link's opaque state: the whole of it
 // and, where it is JSON, each text in it.
-func stateSecrets(state []byte) []string {
+func StateSecrets(state []byte) []string {
 	if len(state) == 0 {
 		return nil
 	}

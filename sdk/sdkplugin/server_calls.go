@@ -75,7 +75,7 @@ func (s *Server) FindUser(ctx context.Context, req *pb.FindUserRequest) (*pb.Fin
 // CreateUser asks the client to make a user.
 func (s *Server) CreateUser(ctx context.Context, req *pb.CreateUserRequest) (*pb.CreateUserResponse, error) {
 	out := &pb.CreateUserResponse{}
-	secrets := append(stateSecrets(req.GetLink().GetState()), req.GetPassword())
+	secrets := append(StateSecrets(req.GetLink().GetState()), req.GetPassword())
 	return out, call(ctx, s, "CreateUser", req.GetServer(), secrets, func(ctx context.Context, c sdk.Provisioner) error {
 		grant, err := fromGrant(req.GetGrant())
 		if err != nil {
@@ -197,7 +197,7 @@ func (s *Server) BeginLink(ctx context.Context, req *pb.BeginLinkRequest) (*pb.B
 // PollLink asks the client how a sign-in stands.
 func (s *Server) PollLink(ctx context.Context, req *pb.PollLinkRequest) (*pb.PollLinkResponse, error) {
 	out := &pb.PollLinkResponse{}
-	return out, call(ctx, s, "PollLink", req.GetServer(), stateSecrets(req.GetState()), func(ctx context.Context, c sdk.AccountLinker) error {
+	return out, call(ctx, s, "PollLink", req.GetServer(), StateSecrets(req.GetState()), func(ctx context.Context, c sdk.AccountLinker) error {
 		resp, err := c.PollLink(ctx, sdk.PollLinkRequest{State: req.GetState()})
 		out.Status, out.State, out.Account = toLinkStatus.of(resp.Status), resp.State, toLink(resp.Account)
 		if out.Account != nil {
@@ -213,7 +213,7 @@ func (s *Server) PollLink(ctx context.Context, req *pb.PollLinkRequest) (*pb.Pol
 // EndLink asks the client to sign out.
 func (s *Server) EndLink(ctx context.Context, req *pb.EndLinkRequest) (*pb.EndLinkResponse, error) {
 	out := &pb.EndLinkResponse{}
-	return out, call(ctx, s, "EndLink", req.GetServer(), stateSecrets(req.GetState()), func(ctx context.Context, c sdk.AccountLinker) error {
+	return out, call(ctx, s, "EndLink", req.GetServer(), StateSecrets(req.GetState()), func(ctx context.Context, c sdk.AccountLinker) error {
 		_, err := c.EndLink(ctx, sdk.EndLinkRequest{State: req.GetState()})
 		return err
 	})

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/zondarr/zondarr/sdk"
+	"github.com/zondarr/zondarr/sdk/sdkplugin"
 )
 
 // verb is one operation of the contract.
@@ -220,21 +220,10 @@ func (c *client) explain(v verb, err error, lent []string) error {
 	for _, s := range c.ref.Secrets {
 		secrets = append(secrets, s)
 	}
-	e.Message = without(e.Message, secrets)
+	e.Message = sdkplugin.Redact(e.Message, secrets)
 	e.Fields = slices.Clone(e.Fields)
 	for i := range e.Fields {
-		e.Fields[i].Message = without(e.Fields[i].Message, secrets)
+		e.Fields[i].Message = sdkplugin.Redact(e.Fields[i].Message, secrets)
 	}
 	return e
-}
-
-// without replaces every secret in a text.
-func without(text string, secrets []string) string {
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
-	for _, s := range secrets {
-		if s != "" {
-			text = strings.ReplaceAll(text, s, "[secret]")
-		}
-	}
-	return text
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/zondarr/zondarr/sdk"
+	"github.com/zondarr/zondarr/sdk/sdkplugin"
 )
 
 // client is the host's view of one media server.
@@ -132,7 +133,7 @@ func (c *client) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.Fin
 func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk.CreateUserResponse, error) {
 	lent := []string{req.Password}
 	if req.Link != nil {
-		lent = append(lent, stateSecrets(req.Link.State)...)
+		lent = append(lent, sdkplugin.StateSecrets(req.Link.State)...)
 	}
 	return as(ctx, c, verbCreateUser, lent, func(ctx context.Context, m sdk.Provisioner) (sdk.CreateUserResponse, error) {
 		return m.CreateUser(ctx, req)

@@ -235,7 +235,7 @@ func TestErrorsCarryOperationAndServerAndNoSecret(t *testing.T) {
 	r := New()
 	m := newMedia("a")
 	m.getUser = func(context.Context, string) (sdk.User, error) {
-		return sdk.User{}, &sdk.Error{Reason: sdk.ReasonServerError, Message: "401 for key s3cr3t-key", Fields: []sdk.FieldProblem{{Message: "not s3cr3t-key"}}}
+		return sdk.User{}, &sdk.Error{Reason: sdk.ReasonServerError, Message: "401 for key s3cr3t-key, or czNjcjN0LWtleQ==", Fields: []sdk.FieldProblem{{Message: "not s3cr3t-key"}}}
 	}
 	m.create = func() error { return errors.New("cannot use hunter2hunter2") }
 	if _, err := r.RegisterLocal(m); err != nil {
@@ -245,7 +245,7 @@ func TestErrorsCarryOperationAndServerAndNoSecret(t *testing.T) {
 	c := clientOf(t, r, ref)
 	_, err := get(t.Context(), c, "1")
 	e, _ := errors.AsType[*sdk.Error](err)
-	if e == nil || e.Op != "GetUser" || e.ServerURL != ref.URL || strings.Contains(e.Error()+e.Fields[0].Message, "s3cr3t") {
+	if e == nil || e.Op != "GetUser" || e.ServerURL != ref.URL || strings.Contains(e.Error()+e.Fields[0].Message, "s3cr3t") || strings.Contains(e.Error(), "czNj") {
 		t.Errorf("the error is %v", err)
 	}
 	_, err = c.CreateUser(t.Context(), sdk.CreateUserRequest{Password: "hunter2hunter2"})
