@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 	"github.com/zondarr/zondarr/sdk"
 )
 
-// mostStart is what one plugin may take to start, on average over those that start
-// side by side.
+// mostStart is what one plugin may take to start, of those that start side by side, in
+// the median round.
 const mostStart = 100 * time.Millisecond
 
 // BenchmarkStart measures from exec to ready, hash, encryption and description
@@ -34,7 +35,10 @@ func BenchmarkStart(b *testing.B) {
 				arts[i] = &artefact{name: name, path: path, sha256: sum, size: size, origin: OriginInstallation, rank: registry.Rank{Installation: true}}
 			}
 			b.ResetTimer()
-			var slowest time.Duration
+			var (
+				slowest time.Duration
+				rounds  []time.Duration
+			)
 			for b.Loop() {
 				type started struct {
 					instance *instance
@@ -42,6 +46,7 @@ func BenchmarkStart(b *testing.B) {
 					err      error
 				}
 				all := make(chan started)
+				round := time.Now()
 				for _, art := range arts {
 					go func() {
 						begin := time.Now()
@@ -56,17 +61,19 @@ func BenchmarkStart(b *testing.B) {
 					slowest = max(slowest, s.took)
 					running = append(running, s.instance)
 				}
+				rounds = append(rounds, time.Since(round)/time.Duration(n))
 				b.StopTimer()
 				for _, i := range running {
 					i.stop()
 				}
 				b.StartTimer()
 			}
-			each := b.Elapsed() / time.Duration(b.N*n)
-			if b.N >= 5 && each > mostStart {
-				b.Errorf("a plugin takes %s to start, at most %s are allowed", each, mostStart)
+			slices.Sort(rounds)
+			median := rounds[len(rounds)/2]
+			if len(rounds) >= 5 && median > mostStart {
+				b.Errorf("a plugin takes %s to start, at most %s are allowed", median, mostStart)
 			}
-			b.ReportMetric(float64(each.Milliseconds()), "ms/plugin")
+			b.ReportMetric(float64(median.Microseconds())/1000, "ms/plugin")
 			b.ReportMetric(float64(slowest.Milliseconds()), "ms/slowest")
 		})
 	}
