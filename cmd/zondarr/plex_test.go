@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -48,10 +50,20 @@ func (w *world) startPlex(ts *testscript.TestScript, _ bool, _ []string) error {
 		}
 		ts.Setenv([]string{"PLEX_URL", "PLEX2_URL"}[i], s.URL())
 	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	if err := free.Close(); err != nil {
+		return err
+	}
+	w.host.env = append(w.host.env, metricsAddr+free.Addr().String())
 	ts.Setenv("PLEX_TOKEN", f.Token(owner.ID, "owner-device"))
 	ts.Setenv("PLEX_SETTINGS", fmt.Sprintf(`{"cloud_url":%q,"clients_url":%q,"app_url":%q}`, f.CloudURL(), f.CloudURL(), f.CloudURL()))
 	return nil
 }
+
+const metricsAddr = "ZONDARR_METRICS_ADDR="
 
 // approve ACCOUNT: the person signs in at Plex for the oldest pin that waits.
 //
@@ -163,8 +175,9 @@ func (w *world) plexFault(_ *testscript.TestScript, _ bool, args []string) error
 	return nil
 }
 
-// noplexsecrets: no token of anybody is in the log, in the last answer, or in the
-// data directory. The owner's is sealed there.
+// noplexsecrets: no token of anybody is in the log, in the last answer, in what an
+// admin can list, in a metric, or in the data directory. The owner's is sealed
+// there.
 func (w *world) noPlexSecrets(ts *testscript.TestScript, _ bool, _ []string) error {
 	// The code of a pin stands in the address that the browser is sent to: it is
 	// told to the invitee, and opens nothing without the pin's id.
@@ -173,7 +186,19 @@ func (w *world) noPlexSecrets(ts *testscript.TestScript, _ bool, _ []string) err
 		return fmt.Errorf("there are no secrets to look for")
 	}
 	look := map[string][]byte{"the log": []byte(w.host.logs.String()), "the last answer": w.answer}
-	err := filepath.WalkDir(w.host.data, func(path string, d os.DirEntry, err error) error {
+	for _, path := range []string{"servers", "users", "identities", "invitations", "redemptions", "plugins"} {
+		status, answer, err := w.host.call(context.Background(), "GET", "/api/v1/"+path, "")
+		if err != nil || status != http.StatusOK {
+			return fmt.Errorf("%s answers %d (%w)", path, status, err)
+		}
+		look[path] = answer
+	}
+	metrics, err := w.metrics()
+	if err != nil {
+		return err
+	}
+	look["a metric"] = metrics
+	err = filepath.WalkDir(w.host.data, func(path string, d os.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || strings.Contains(path, "plugin") {
 			return err
 		}
@@ -191,6 +216,21 @@ func (w *world) noPlexSecrets(ts *testscript.TestScript, _ bool, _ []string) err
 		}
 	}
 	return nil
+}
+
+// metrics gives what a scraper reads.
+func (w *world) metrics() ([]byte, error) {
+	i := slices.IndexFunc(w.host.env, func(v string) bool { return strings.HasPrefix(v, metricsAddr) })
+	res, err := http.Get("http://" + strings.TrimPrefix(w.host.env[i], metricsAddr) + "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err == nil && !bytes.Contains(text, []byte("zondarr_")) {
+		err = fmt.Errorf("these are no metrics of the host: %.200s", text)
+	}
+	return text, err
 }
 
 // signedout ACCOUNT: within 10 s the account has no live token.
