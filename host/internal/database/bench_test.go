@@ -16,14 +16,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/zondarr/zondarr/ent/db"
-	"github.com/zondarr/zondarr/ent/db/invitation"
-	"github.com/zondarr/zondarr/ent/db/invitationserver"
-	"github.com/zondarr/zondarr/ent/db/mediaserver"
+	invitationrow "github.com/zondarr/zondarr/ent/db/invitation"
 	"github.com/zondarr/zondarr/ent/db/user"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/hosttest"
 	"github.com/zondarr/zondarr/host/internal/identity"
-	invitations_ "github.com/zondarr/zondarr/host/internal/invitation"
+	"github.com/zondarr/zondarr/host/internal/invitation"
 	"github.com/zondarr/zondarr/host/internal/page"
 )
 
@@ -109,8 +107,9 @@ func prepare(b *testing.B, pool *sql.DB, text string) *sql.Stmt {
 	return stmt
 }
 
-// capture is the text of the one statement that fn makes, as ent writes it.
-func (x *bench) capture(b *testing.B, fn func(*db.Client) error) string {
+// capture is the text and the arguments of the first statement that fn makes, as ent
+// writes it.
+func (x *bench) capture(b *testing.B, fn func(*db.Client) error) (text string, args []any) {
 	b.Helper()
 	p := &capturer{}
 	client := db.NewClient(db.Driver(entsql.NewDriver(string(x.d.Dialect), entsql.Conn{ExecQuerier: p})))
@@ -118,18 +117,21 @@ func (x *bench) capture(b *testing.B, fn func(*db.Client) error) string {
 	if p.text == "" {
 		b.Fatal("nothing was asked")
 	}
-	return p.text
+	return p.text, p.args
 }
 
-type capturer struct{ text string }
+type capturer struct {
+	text string
+	args []any
+}
 
-func (p *capturer) ExecContext(_ context.Context, query string, _ ...any) (sql.Result, error) {
-	p.text = query
+func (p *capturer) ExecContext(_ context.Context, query string, args ...any) (sql.Result, error) {
+	p.text, p.args = query, args
 	return nil, sql.ErrNoRows
 }
 
-func (p *capturer) QueryContext(_ context.Context, query string, _ ...any) (*sql.Rows, error) {
-	p.text = query
+func (p *capturer) QueryContext(_ context.Context, query string, args ...any) (*sql.Rows, error) {
+	p.text, p.args = query, args
 	return nil, sql.ErrNoRows
 }
 
@@ -151,7 +153,7 @@ func BenchmarkStorage(b *testing.B) {
 			})
 			b.Run("FilterInvitationsByState", func(b *testing.B) {
 				x.cost(b, func(ctx context.Context, s services) error {
-					_, err := s.invitations.List(ctx, invitations_.Filter{State: []invitations_.State{invitations_.StateExpired}}, page.Request{})
+					_, err := s.invitations.List(ctx, invitation.Filter{State: []invitation.State{invitation.StateExpired}}, page.Request{})
 					return err
 				})
 			})
@@ -170,9 +172,10 @@ func (x *bench) cost(b *testing.B, run func(context.Context, services) error) {
 
 func (x *bench) lookup(b *testing.B) {
 	query := func(c *db.Client, code string) *db.InvitationQuery {
-		return c.Invitation.Query().Where(invitation.Code(code))
+		return c.Invitation.Query().Where(invitationrow.Code(code))
 	}
-	stmt := prepare(b, x.read, x.capture(b, func(c *db.Client) error { _, err := query(c, "").Only(b.Context()); return err }))
+	text, _ := x.capture(b, func(c *db.Client) error { _, err := query(c, "").Only(b.Context()); return err })
+	stmt := prepare(b, x.read, text)
 	var i atomic.Int64
 	code := func() string { return fmt.Sprintf("CODE%08d", 1+i.Add(7919)%hosttest.ManyRows) }
 	against(b, 2, 1, func(ctx context.Context) error {
@@ -195,7 +198,8 @@ func (x *bench) list(b *testing.B) {
 			}))
 		}).Order(user.ByCreatedAt(entsql.OrderDesc()), user.ByID(entsql.OrderDesc())).Limit(50)
 	}
-	stmt := prepare(b, x.read, x.capture(b, func(c *db.Client) error { _, err := query(c).All(b.Context()); return err }))
+	text, _ := x.capture(b, func(c *db.Client) error { _, err := query(c).All(b.Context()); return err })
+	stmt := prepare(b, x.read, text)
 	against(b, 2, 1, func(ctx context.Context) error {
 		rows, err := query(x.d.Ent).All(ctx)
 		if len(rows) != 50 {
@@ -233,29 +237,23 @@ func (x *bench) list(b *testing.B) {
 	})
 }
 
-// reserve takes uses of one invitation, all of them from the same row.
+// reserve takes uses of one invitation, all of them from the same row, as a redemption
+// does that saw the offer a moment ago.
 func (x *bench) reserve(b *testing.B, callers int) {
-	id := hosttest.ManyID(hosttest.ManyRows - 3) // enabled, on a server that is, and does not expire
-	x.d.Ent.Invitation.UpdateOneID(id).ClearMaxUses().ExecX(b.Context())
-	now := database.Now()
-	update := func(c *db.InvitationClient) *db.InvitationUpdate {
-		return c.Update().Where(
-			invitation.ID(id), invitation.Enabled(true),
-			invitation.Or(invitation.ExpiresAtIsNil(), invitation.ExpiresAtGT(now)),
-			invitation.Or(invitation.MaxUsesIsNil(), func(s *entsql.Selector) {
-				s.Where(entsql.ColumnsLT(s.C(invitation.FieldUseCount), s.C(invitation.FieldMaxUses)))
-			}),
-			invitation.HasServersWith(invitationserver.HasServerWith(mediaserver.Enabled(true))),
-		).AddUseCount(1).SetUpdatedAt(now)
+	const i = hosttest.ManyRows - 3 // enabled, on a server that is, and does not expire
+	x.d.Ent.Invitation.UpdateOneID(hosttest.ManyID(i)).ClearMaxUses().ExecX(b.Context())
+	s := newServices(x.d).invitations
+	seen, err := s.Check(b.Context(), fmt.Sprintf("CODE%08d", i))
+	if err != nil {
+		b.Fatal(err)
 	}
-	text := x.capture(b, func(c *db.Client) error { _, err := update(c.Invitation).Save(b.Context()); return err })
+	text, args := x.capture(b, func(c *db.Client) error {
+		_, err := s.ReserveTx(b.Context(), &db.Tx{Invitation: c.Invitation}, seen)
+		return err
+	})
 	stmt := prepare(b, x.write, text)
-	args := []any{now, 1, id, now}
 	against(b, 1.5, callers, func(ctx context.Context) error {
-		n, err := database.WithTx(ctx, x.d, func(ctx context.Context, tx *db.Tx) (int, error) { return update(tx.Invitation).Save(ctx) })
-		if err == nil && n != 1 {
-			return fmt.Errorf("%d uses taken", n)
-		}
+		_, err := database.WithTx(ctx, x.d, func(ctx context.Context, tx *db.Tx) (invitation.Offer, error) { return s.ReserveTx(ctx, tx, seen) })
 		return err
 	}, func(ctx context.Context) error {
 		tx, err := x.write.BeginTx(ctx, nil)
@@ -279,7 +277,7 @@ func (x *bench) insert(b *testing.B) {
 	create := func(c *db.Client, id uuid.UUID, code string) *db.InvitationCreate {
 		return c.Invitation.Create().SetID(id).SetCode(code).SetLabel("Label").SetMaxUses(1).SetCreatedAt(now).SetUpdatedAt(now)
 	}
-	text := x.capture(b, func(c *db.Client) error { return create(c, uuid.Nil, "CODE").Exec(b.Context()) })
+	text, _ := x.capture(b, func(c *db.Client) error { return create(c, uuid.Nil, "CODE").Exec(b.Context()) })
 	stmt := prepare(b, x.write, text)
 	code := func(id uuid.UUID) string { return strings.ToUpper(id.String()) }
 	against(b, 2, 1, func(ctx context.Context) error {

@@ -67,9 +67,6 @@ func (d *entDriver) BeginTx(ctx context.Context, opts *sql.TxOptions) (dialect.T
 		return nil, err
 	}
 	t := &transaction{tx: tx, pool: p}
-	if d.dialect == Postgres && p.statements != nil {
-		t.statements = p.statements
-	}
 	t.Conn = entsql.Conn{ExecQuerier: txQuerier{t}}
 	return t, nil
 }
@@ -156,16 +153,14 @@ func (p *pool) forgetStale(query string, err error) {
 	}
 }
 
-// transaction is one transaction of ent. On PostgreSQL it uses the statements that are
-// prepared already, and has those that were not prepared once it is over: doing so
-// inside would need a second connection, which a busy pool may not have. On SQLite,
-// binding a statement to the transaction costs more than preparing it again.
+// transaction is one transaction of ent. It uses the statements that are prepared
+// already, and has those that were not prepared once it is over: doing so inside would
+// need a second connection, which a busy pool may not have.
 type transaction struct {
 	entsql.Conn
-	tx         *sql.Tx
-	pool       *pool
-	statements *statements // nil: off
-	missed     []string
+	tx     *sql.Tx
+	pool   *pool
+	missed []string
 }
 
 // maxMissed bounds what one transaction prepares when it is over.
@@ -176,13 +171,16 @@ func (t *transaction) Commit() error {
 	if err := t.tx.Commit(); err != nil {
 		return err
 	}
+	if len(t.missed) == 0 {
+		return nil
+	}
+	// Best effort, for the next one: what fails here fails again where it matters.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
 	for _, text := range t.missed {
-		// Best effort, for the next one: what fails here fails again where it matters.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		if s, err := t.statements.prepare(ctx, text); err == nil {
-			t.statements.release(s)
+		if s, err := t.pool.statements.prepare(ctx, text); err == nil {
+			t.pool.statements.release(s)
 		}
-		cancel()
 	}
 	return nil
 }
@@ -195,7 +193,7 @@ type txQuerier struct{ t *transaction }
 // ExecContext runs inside the transaction.
 func (q txQuerier) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	if s := q.prepared(query); s != nil {
-		defer q.t.statements.release(s)
+		defer q.t.pool.statements.release(s)
 		// What StmtContext gives ends with the transaction.
 		res, err := q.t.tx.StmtContext(ctx, s.stmt).ExecContext(ctx, utc(args)...) //nolint:sqlclosecheck // see above
 		q.t.pool.forgetStale(query, err)
@@ -207,7 +205,7 @@ func (q txQuerier) ExecContext(ctx context.Context, query string, args ...any) (
 // QueryContext runs inside the transaction.
 func (q txQuerier) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if s := q.prepared(query); s != nil {
-		defer q.t.statements.release(s)
+		defer q.t.pool.statements.release(s)
 		rows, err := q.t.tx.StmtContext(ctx, s.stmt).QueryContext(ctx, utc(args)...) //nolint:sqlclosecheck // the caller closes its rows
 		q.t.pool.forgetStale(query, err)
 		return rows, err
@@ -216,10 +214,10 @@ func (q txQuerier) QueryContext(ctx context.Context, query string, args ...any) 
 }
 
 func (q txQuerier) prepared(query string) *statement {
-	if q.t.statements == nil {
+	if q.t.pool.statements == nil {
 		return nil
 	}
-	s := q.t.statements.cached(query)
+	s := q.t.pool.statements.cached(query)
 	if s == nil && len(q.t.missed) < maxMissed && !slices.Contains(q.t.missed, query) {
 		q.t.missed = append(q.t.missed, query)
 	}
