@@ -230,7 +230,7 @@ func (s *Service) replay(ctx context.Context, code, key string, mac []byte) (Red
 func (s *Service) await(ctx context.Context, r Redemption) (Result, error) {
 	bounded, cancel := context.WithTimeout(ctx, s.Policy.Wait)
 	defer cancel()
-	defer context.AfterFunc(s.life.waits, cancel)()
+	defer s.hurried(cancel)()
 	if mine := s.handed(r.ID); mine != nil {
 		select {
 		case <-mine.done:

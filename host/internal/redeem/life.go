@@ -37,6 +37,16 @@ func (s *Service) Hurry() {
 	}
 }
 
+// hurried calls cancel when Hurry is called, until the returned stop is.
+func (s *Service) hurried(cancel context.CancelFunc) (stop func() bool) {
+	s.life.mu.Lock()
+	defer s.life.mu.Unlock()
+	if s.life.waits == nil { // not started: an answer that is known already
+		return func() bool { return true }
+	}
+	return context.AfterFunc(s.life.waits, cancel)
+}
+
 // Stop takes no new work, and waits for what is in hand until ctx ends; then it
 // is cut off, and goes on at the next start or on another host.
 func (s *Service) Stop(ctx context.Context) {
