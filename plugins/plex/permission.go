@@ -15,18 +15,11 @@ func (c *client) SetPermissions(ctx context.Context, req sdk.SetPermissionsReque
 	if err != nil {
 		return sdk.SetPermissionsResponse{}, err
 	}
-	over, err := c.turns.take(ctx, req.ID)
+	r, over, err := c.begin(ctx, req.ID)
 	if err != nil {
 		return sdk.SetPermissionsResponse{}, err
 	}
 	defer over()
-	r, err := c.about(ctx)
-	if err != nil {
-		return sdk.SetPermissionsResponse{}, err
-	}
-	if r.isOwner(req.ID) {
-		return sdk.SetPermissionsResponse{}, ownerProtected()
-	}
 	sh, shared := r.share(req.ID)
 	if m, home := r.member(req.ID); !shared && home {
 		return sdk.SetPermissionsResponse{}, unsupported("permissions", "%s has no share of this server yet; choose the libraries first", m.user().DisplayName)

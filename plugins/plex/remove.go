@@ -15,34 +15,16 @@ import (
 // friendship, the membership of the owner's Home, and what the owner's other
 // servers share, stay.
 func (c *client) DeleteUser(ctx context.Context, req sdk.DeleteUserRequest) (sdk.DeleteUserResponse, error) {
-	over, err := c.turns.take(ctx, req.ID)
+	r, over, err := c.begin(ctx, req.ID)
 	if err != nil {
 		return sdk.DeleteUserResponse{}, err
 	}
 	defer over()
-	r, err := c.about(ctx)
-	if err != nil {
-		return sdk.DeleteUserResponse{}, err
-	}
-	sh, err := r.removable(req.ID)
-	if sdk.ReasonOf(err) == sdk.ReasonNotFound {
+	sh, shared := r.share(req.ID)
+	if !shared {
 		return sdk.DeleteUserResponse{AlreadyGone: true}, nil
 	}
-	if err != nil {
-		return sdk.DeleteUserResponse{}, err
-	}
 	return sdk.DeleteUserResponse{}, c.takeBack(ctx, r, sh.Who)
-}
-
-// removable gives the share of somebody whose access may be taken away.
-func (r roster) removable(id string) (share, error) {
-	if r.isOwner(id) {
-		return share{}, ownerProtected()
-	}
-	if sh, shared := r.share(id); shared {
-		return sh, nil
-	}
-	return share{}, noUser()
 }
 
 // takeBack removes every share of this server with a person and makes sure that

@@ -188,6 +188,23 @@ func (c *client) about(ctx context.Context) (roster, error) {
 	return c.roster(ctx, machine, owner)
 }
 
+// begin starts a call that changes what a person has: it waits for the person's
+// turn, which over ends, reads everybody, and refuses the owner.
+func (c *client) begin(ctx context.Context, id string) (r roster, over func(), err error) {
+	over, err = c.turns.take(ctx, id)
+	if err != nil {
+		return roster{}, nil, err
+	}
+	if r, err = c.about(ctx); err == nil && r.isOwner(id) {
+		err = ownerProtected()
+	}
+	if err != nil {
+		over()
+		return roster{}, nil, err
+	}
+	return r, over, nil
+}
+
 // again reads the lists once more.
 func (c *client) again(ctx context.Context, r roster) (roster, error) {
 	return c.roster(ctx, r.machine, r.owner)

@@ -17,18 +17,11 @@ func (c *client) SetLibraryAccess(ctx context.Context, req sdk.SetLibraryAccessR
 	if err != nil {
 		return sdk.SetLibraryAccessResponse{}, err
 	}
-	over, err := c.turns.take(ctx, req.ID)
+	r, over, err := c.begin(ctx, req.ID)
 	if err != nil {
 		return sdk.SetLibraryAccessResponse{}, err
 	}
 	defer over()
-	r, err := c.about(ctx)
-	if err != nil {
-		return sdk.SetLibraryAccessResponse{}, err
-	}
-	if r.isOwner(req.ID) {
-		return sdk.SetLibraryAccessResponse{}, ownerProtected()
-	}
 	sh, shared := r.share(req.ID)
 	_, home := r.member(req.ID)
 	if !shared && !home {

@@ -12,24 +12,16 @@ import (
 // sharing again is accepted at once. An invite that waits is withdrawn. The host
 // keeps the grant and the state that GetUser gave.
 func (c *client) Suspend(ctx context.Context, req sdk.SuspendRequest) (sdk.SuspendResponse, error) {
-	over, err := c.turns.take(ctx, req.ID)
+	r, over, err := c.begin(ctx, req.ID)
 	if err != nil {
 		return sdk.SuspendResponse{}, err
 	}
 	defer over()
-	r, err := c.about(ctx)
-	if err != nil {
-		return sdk.SuspendResponse{}, err
-	}
-	sh, err := r.removable(req.ID)
-	if sdk.ReasonOf(err) == sdk.ReasonNotFound {
-		if m, ok := r.member(req.ID); ok {
-			return sdk.SuspendResponse{User: m.user()}, nil
-		}
+	sh, shared := r.share(req.ID)
+	if m, home := r.member(req.ID); !shared && home {
+		return sdk.SuspendResponse{User: m.user()}, nil
+	} else if !shared {
 		return c.suspendedBefore(ctx, req.ID)
-	}
-	if err != nil {
-		return sdk.SuspendResponse{}, err
 	}
 	if err := c.takeBack(ctx, r, sh.Who); err != nil {
 		return sdk.SuspendResponse{}, err
@@ -75,18 +67,11 @@ func (c *client) Resume(ctx context.Context, req sdk.ResumeRequest) (sdk.ResumeR
 	if len(req.PluginState) > 0 && (json.Unmarshal(req.PluginState, &state) != nil || state.Version != stateVersion) {
 		return sdk.ResumeResponse{}, invalid("plugin_state", sdk.ProblemInvalid, "the state that was kept when the person was suspended cannot be read")
 	}
-	over, err := c.turns.take(ctx, req.ID)
+	r, over, err := c.begin(ctx, req.ID)
 	if err != nil {
 		return sdk.ResumeResponse{}, err
 	}
 	defer over()
-	r, err := c.about(ctx)
-	if err != nil {
-		return sdk.ResumeResponse{}, err
-	}
-	if r.isOwner(req.ID) {
-		return sdk.ResumeResponse{}, ownerProtected()
-	}
 	if asked.download == sdk.Allow && !r.owner.passHolder() {
 		return sdk.ResumeResponse{}, needsPass()
 	}
