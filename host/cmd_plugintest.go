@@ -33,7 +33,7 @@ func (p *program) inspectCommand() *cobra.Command {
 			run.WaitDelay = time.Second // a child of the plugin's may hold the pipes
 			var out, errOut bytes.Buffer
 			run.Stdout, run.Stderr = &out, &errOut
-			if err := run.Run(); err != nil {
+			if err := run.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 				return fmt.Errorf("%s does not describe itself: %w: %s", args[0], err, errOut.String())
 			}
 			var pretty bytes.Buffer
