@@ -42,7 +42,7 @@ func TestPluginListTellsWhatWaits(t *testing.T) {
 // A child of the program that keeps its pipes does not keep the command.
 func TestInspectEnds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "zondarr-plugin-odd")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\nsleep 8 &\necho '{\"name\":\"odd\"}'\n"), 0o755); err != nil { //nolint:gosec // it is run
+	if err := os.WriteFile(path, []byte("#!/bin/sh\nsleep 8 &\necho '{\"name\":\"odd\"}'\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	var out, errOut bytes.Buffer
