@@ -51,8 +51,8 @@ func suspended(u sdk.User) sdk.User {
 	return u
 }
 
-// Resume shares the server again, with the libraries of the grant and the
-// settings of the state. Nobody is signed in who could accept for the person, so
+// Resume shares the server again, with the libraries of the grant that are still
+// there and the settings of the state. Nobody is signed in who could accept for the person, so
 // it may have to be accepted by hand: then the user is pending.
 func (c *client) Resume(ctx context.Context, req sdk.ResumeRequest) (sdk.ResumeResponse, error) {
 	libraries, err := selectionOf(req.Grant.Libraries)
@@ -75,7 +75,7 @@ func (c *client) Resume(ctx context.Context, req sdk.ResumeRequest) (sdk.ResumeR
 	if asked.download == sdk.Allow && !r.owner.passHolder() {
 		return sdk.ResumeResponse{}, needsPass()
 	}
-	if err := c.exist(ctx, r, libraries); err != nil {
+	if libraries, err = c.remaining(ctx, r, libraries); err != nil {
 		return sdk.ResumeResponse{}, err
 	}
 	_, home := r.member(req.ID)
@@ -108,6 +108,27 @@ func (c *client) Resume(ctx context.Context, req sdk.ResumeRequest) (sdk.ResumeR
 	}
 	u, err := sh.userWithState()
 	return sdk.ResumeResponse{User: u}, err
+}
+
+// remaining leaves out of a choice what the server no longer has: a library that
+// was removed meanwhile must not keep somebody suspended for good. A list that may
+// be short is not believed.
+func (c *client) remaining(ctx context.Context, r roster, libraries selection) (selection, error) {
+	err := c.exist(ctx, r, libraries)
+	if sdk.ReasonOf(err) != sdk.ReasonLibraryNotFound {
+		return libraries, err
+	}
+	there, err := c.ListLibraries(ctx, sdk.ListLibrariesRequest{})
+	if err != nil {
+		return selection{}, err
+	}
+	ids := slices.DeleteFunc(slices.Clone(libraries.ids), func(id string) bool {
+		return !slices.ContainsFunc(there.Libraries, func(l sdk.Library) bool { return l.ID == id })
+	})
+	if len(ids) == 0 {
+		return selection{}, noLibrary()
+	}
+	return theseLibraries(ids)
 }
 
 // resumeShared brings a share that exists already to what the grant says.

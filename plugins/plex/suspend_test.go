@@ -171,6 +171,31 @@ func TestResumeRefused(t *testing.T) {
 	r.want(err, sdk.ReasonNotFound)
 }
 
+// A library that was removed meanwhile keeps nobody out; one that plex.tv does not
+// list for a moment is not taken for removed.
+func TestResumeWithoutALibrary(t *testing.T) {
+	r := newRig(t)
+	u := r.mustCreate(r.alice, "Movies", "Music")
+	if _, err := r.suspend(u.ID); err != nil {
+		t.Fatal(err)
+	}
+	r.fake.Set(func(s *plextest.Switches) { s.PartialSections = true })
+	gone := r.fake.AddFault(plextest.Fault{Kind: plextest.FaultGone, Path: "/api/servers/" + r.server.ID()})
+	_, err := r.resume(u)
+	r.want(err, sdk.ReasonServerError, "does not list 2 of the server's 3 libraries")
+	if n := len(r.fake.LiveShares()); n != 0 || r.fake.FaultHits(gone) == 0 {
+		t.Errorf("%d shares", n)
+	}
+	r.fake.ClearFaults()
+	r.fake.Set(func(s *plextest.Switches) { s.PartialSections = false })
+	r.server.RemoveSection(r.server.Section("Music").ID)
+	after, err := r.resume(u)
+	if err != nil || after.Status != sdk.StatusActive || !slices.Equal(after.Libraries.IDs, []string{r.section("Movies")}) {
+		t.Errorf("%+v, %v", after, err)
+	}
+	r.wantAccess(r.alice, "Movies")
+}
+
 // A share that somebody made by hand meanwhile is brought to the grant.
 func TestResumeOverOtherShare(t *testing.T) {
 	r := newRig(t)
