@@ -138,6 +138,39 @@ func TestErrorKinds(t *testing.T) {
 	})
 }
 
+// What a row holds stays out of the errors about it, whatever it ran into.
+func TestErrorsHoldNoValues(t *testing.T) {
+	const value = "WHAT-NOBODY-MAY-READ"
+	hosttest.EachDB(t, func(t *testing.T, d *database.DB) {
+		ctx := t.Context()
+		srv := newServer(t, d, value)
+		server := func() *db.MediaServerCreate {
+			return d.Ent.MediaServer.Create().SetName(value).SetServerType("jellyfin").SetURL("http://" + value).
+				SetSettings(map[string]any{value: value}).SetSecrets([]byte(value)).SetExternalServerID(value)
+		}
+		identity := d.Ent.Identity.Create().SetDisplayName(value).SetEmail(value).SaveX(ctx)
+		user := func() *db.UserCreate {
+			return d.Ent.User.Create().SetIdentityID(identity.ID).SetServerID(srv.ID).SetExternalID(value).SetUsername(value).
+				SetUsernameFolded(value).SetOrigin("manual").SetPluginState([]byte(value))
+		}
+		user().ExecX(ctx)
+		for name, err := range map[string]error{
+			"Conflict":  server().Exec(ctx),
+			"Check":     server().SetExternalServerID(value + "2").SetRevision(-1).Exec(ctx),
+			"Conflict2": user().Exec(ctx),
+			"Reference": user().SetExternalID(value + "2").SetIdentityID(uuid.New()).Exec(ctx),
+			"NUL":       user().SetExternalID(value + "\x00").SetUsername("\xff" + value).SetIdentityID(uuid.New()).Exec(ctx),
+			"NotFound":  func() error { _, err := d.Ent.Instance.Get(ctx, value); return err }(),
+		} {
+			if err == nil {
+				t.Errorf("%s: nothing went wrong", name)
+			} else if text := fmt.Sprintf("%v %+v", err, database.Wrap("create", "row", err)); strings.Contains(text, value) {
+				t.Errorf("%s: %s", name, text)
+			}
+		}
+	})
+}
+
 func TestClosedIsUnavailable(t *testing.T) {
 	hosttest.EachDialect(t, func(t *testing.T, dialect database.Dialect) {
 		d, err := database.Open(t.Context(), database.Options{URL: hosttest.URL(t, dialect)})

@@ -2,6 +2,7 @@ package database_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -122,22 +123,23 @@ func TestStatementsOutliveAMigration(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ask := func(inside bool) error {
-		const query = "SELECT v FROM migrated"
-		if !inside {
-			rows, err := d.Ent.QueryContext(t.Context(), query)
-			if err != nil {
-				return err
-			}
-			return errors.Join(rows.Err(), rows.Close())
+	type querier interface {
+		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	}
+	one := func(ctx context.Context, q querier) (int, error) {
+		rows, err := q.QueryContext(ctx, "SELECT v FROM migrated")
+		if err != nil {
+			return 0, err
 		}
-		_, err := database.WithTx(t.Context(), d, func(ctx context.Context, tx *db.Tx) (int, error) {
-			rows, err := tx.QueryContext(ctx, query)
-			if err != nil {
-				return 0, err
-			}
-			return 0, errors.Join(rows.Err(), rows.Close())
-		})
+		defer rows.Close()
+		return 0, rows.Err()
+	}
+	ask := func(inside bool) (err error) {
+		if inside {
+			_, err = database.WithTx(t.Context(), d, func(ctx context.Context, tx *db.Tx) (int, error) { return one(ctx, tx) })
+		} else {
+			_, err = one(t.Context(), d.Ent)
+		}
 		return err
 	}
 	exec("CREATE TABLE migrated (v int)")

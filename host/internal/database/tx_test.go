@@ -155,7 +155,8 @@ func TestDeadlockIsRetried(t *testing.T) {
 	})
 }
 
-// Never "database is locked": 64 callers that write, read and mix both for a while.
+// Never "database is locked": 64 callers that write, read and mix both for a while, half
+// of them, on SQLite, from beside the host.
 func TestConcurrentWritersAndReaders(t *testing.T) {
 	rounds := 30
 	if testing.Short() {
@@ -166,10 +167,16 @@ func TestConcurrentWritersAndReaders(t *testing.T) {
 		defer cancel()
 		const callers = 64
 		limit := callers * rounds / 2
+		dbs := []*database.DB{d, d}
+		if d.Dialect == database.SQLite {
+			dbs[1] = open(t, database.Options{URL: "sqlite://" + answer(t, d, "SELECT file FROM pragma_database_list"), Beside: true})
+			defer closed(t, dbs[1])
+		}
 		shared := d.Ent.Invitation.Create().SetCode("SHARED").SetMaxUses(limit).SaveX(ctx)
 		var taken, refused atomic.Int64
 		var group sync.WaitGroup
 		for caller := range callers {
+			d := dbs[caller%2]
 			group.Go(func() {
 				for round := range rounds {
 					key := fmt.Sprintf("%d/%d", caller, round)
