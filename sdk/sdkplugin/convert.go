@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -137,7 +138,8 @@ func toUser(u sdk.User) (*pb.User, error) {
 }
 
 // fillUser is toUser into a message that may have been used before: a stream of
-// 100,000 users would otherwise be 100,000 messages for the garbage collector.
+// 100,000 users would otherwise be 100,000 messages for the garbage collector. It keeps
+// nothing of the user, whose maps and slices an author may use for the next one.
 func fillUser(dst *pb.User, u sdk.User) error {
 	switch {
 	case u.ID == "":
@@ -152,14 +154,32 @@ func fillUser(dst *pb.User, u sdk.User) error {
 		return fmt.Errorf("user %q has Options that are no JSON: %w", u.ID, err)
 	}
 	dst.Id, dst.Username, dst.DisplayName, dst.Email, dst.Kind = u.ID, u.Username, u.DisplayName, u.Email, u.Kind
-	dst.Protected, dst.Status, dst.OptionsJson, dst.PluginState = u.Protected, toStatus.of(u.Status), options, u.PluginState
-	dst.Permissions, dst.Limits = toTris(u.Permissions, dst.Permissions), u.Limits
-	dst.CreatedAt, dst.LastActiveAt, dst.SignedIn = toTime(u.CreatedAt), toTime(u.LastActiveAt), u.SignedIn
-	dst.Libraries = nil
-	if u.Libraries != nil {
-		dst.Libraries = toAccess(*u.Libraries)
+	dst.Protected, dst.Status, dst.OptionsJson = u.Protected, toStatus.of(u.Status), options
+	dst.PluginState = append(dst.PluginState[:0], u.PluginState...)
+	dst.Permissions, dst.Limits = toTris(u.Permissions, dst.Permissions), copyLimits(u.Limits, dst.Limits)
+	dst.CreatedAt, dst.LastActiveAt, dst.SignedIn = toTime(u.CreatedAt), toTime(u.LastActiveAt), nil
+	if u.SignedIn != nil {
+		dst.SignedIn = new(*u.SignedIn)
 	}
+	if u.Libraries == nil {
+		dst.Libraries = nil
+		return nil
+	}
+	if dst.Libraries == nil {
+		dst.Libraries = &pb.LibraryAccess{}
+	}
+	dst.Libraries.Mode, dst.Libraries.Ids = toMode.of(u.Libraries.Mode), append(dst.Libraries.Ids[:0], u.Libraries.IDs...)
 	return nil
+}
+
+// copyLimits fills into, which may be nil, and gives it back.
+func copyLimits(m, into map[string]int64) map[string]int64 {
+	clear(into)
+	if len(m) > 0 && into == nil {
+		into = make(map[string]int64, len(m))
+	}
+	maps.Copy(into, m)
+	return into
 }
 
 // fromUser gives a user as it came, or says what the plugin got wrong.

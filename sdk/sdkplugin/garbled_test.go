@@ -78,9 +78,15 @@ func (f *foreign) ListUsers(_ *pb.ListUsersRequest, stream pb.PluginService_List
 // reach gives the host's half of a foreign plugin.
 func reach(t *testing.T, f *foreign) *sdkplugin.Remote {
 	t.Helper()
+	return connect(t, f)
+}
+
+// connect gives the host's half of a service.
+func connect(t *testing.T, service pb.PluginServiceServer) *sdkplugin.Remote {
+	t.Helper()
 	lis := bufconn.Listen(1 << 20)
 	g := grpc.NewServer()
-	pb.RegisterPluginServiceServer(g, f)
+	pb.RegisterPluginServiceServer(g, service)
 	go func() { _ = g.Serve(lis) }() // ends with Stop
 	t.Cleanup(g.Stop)
 	conn, err := grpc.NewClient("passthrough:///foreign", append(sdkplugin.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -104,6 +105,50 @@ func TestListWaitsForItsReader(t *testing.T) {
 	}
 	if n := made.Load(); n > 20_000 {
 		t.Errorf("%d users were made while the reader slept", n)
+	}
+}
+
+// An author who fills the same map and slice for each user gets each user through as it
+// was when it was handed over.
+func TestUsersAreCopied(t *testing.T) {
+	const users = 700
+	c := listing(t, func(_ context.Context, yield func(sdk.User) error) error {
+		limits, permissions, ids, state, signedIn := map[string]int64{}, map[string]sdk.Tri{}, make([]string, 1), make([]byte, 1), false
+		for i := range users {
+			clear(limits)
+			clear(permissions)
+			limits[sdk.LimitMaxSessions], permissions[sdk.PermissionDownload] = int64(i), sdk.TriOf(i%2 == 0)
+			ids[0], state[0], signedIn = fmt.Sprint(i), byte(i), i%2 == 0
+			u := sdk.User{
+				ID: fmt.Sprint(i), Status: sdk.StatusActive, Limits: limits, Permissions: permissions,
+				Libraries: &sdk.LibraryAccess{Mode: sdk.LibraryOnly, IDs: ids}, PluginState: state, SignedIn: &signedIn,
+			}
+			if i%5 == 0 { // says nothing of them: what the one before said must not show
+				u.Limits, u.Permissions, u.Libraries, u.PluginState, u.SignedIn = nil, nil, nil, nil, nil
+			}
+			if err := yield(u); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	n := 0
+	err := c.ListUsers(t.Context(), sdk.ListUsersRequest{}, func(u sdk.User) error {
+		i := n
+		n++
+		want := sdk.User{ID: fmt.Sprint(i), Status: sdk.StatusActive}
+		if i%5 != 0 {
+			even := i%2 == 0
+			want.Limits, want.Permissions = map[string]int64{sdk.LimitMaxSessions: int64(i)}, map[string]sdk.Tri{sdk.PermissionDownload: sdk.TriOf(even)}
+			want.Libraries, want.PluginState, want.SignedIn = &sdk.LibraryAccess{Mode: sdk.LibraryOnly, IDs: []string{fmt.Sprint(i)}}, []byte{byte(i)}, &even
+		}
+		if !reflect.DeepEqual(u, want) {
+			return fmt.Errorf("user %d came as %+v", i, u)
+		}
+		return nil
+	})
+	if err != nil || n != users {
+		t.Errorf("%d users, %v", n, err)
 	}
 }
 

@@ -161,6 +161,44 @@ func TestStopping(t *testing.T) {
 	}
 }
 
+// A client whose Close does not end keeps neither the next calls of its server nor the
+// end of the plugin.
+func TestCloseThatHangs(t *testing.T) {
+	hung, free := make(chan struct{}), make(chan struct{})
+	server, err := sdkplugin.NewServer(&stubPlugin{open: func(_ context.Context, req sdk.OpenRequest) (sdk.MediaClient, error) {
+		c := &stub{}
+		if req.Server.Revision == 1 {
+			c.closed = func() { close(hung); <-free }
+		}
+		return c, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, server)
+	for revision := range int64(2) {
+		if err := ops["ListSessions"](t.Context(), c.Client(at("1", revision+1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-hung
+	if err := ops["ListSessions"](t.Context(), c.Client(at("1", 2))); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := server.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Close gave %v", err)
+	}
+	if err := ops["ListSessions"](t.Context(), c.Client(at("1", 2))); sdk.ReasonOf(err) != sdk.ReasonUnavailable {
+		t.Errorf("a call of a plugin that stops gave %v", err)
+	}
+	close(free)
+	if err := server.Close(t.Context()); err != nil {
+		t.Errorf("afterwards Close gave %v", err)
+	}
+}
+
 func TestOpenFails(t *testing.T) {
 	answer := error(sdk.Errorf(sdk.ReasonInvalid, "the key canary-key-0001 is not one"))
 	p := &stubPlugin{}
