@@ -50,6 +50,7 @@ func (w *world) startPlex(ts *testscript.TestScript, _ bool, _ []string) error {
 		}
 		ts.Setenv([]string{"PLEX_URL", "PLEX2_URL"}[i], s.URL())
 	}
+	// The host does not say which port its metrics got, so one that is free is given.
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
