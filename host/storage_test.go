@@ -14,6 +14,7 @@ import (
 
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/hosttest"
+	"github.com/zondarr/zondarr/host/internal/secret"
 )
 
 // command runs the program in this process, with key A unless environ says otherwise.
@@ -222,5 +223,28 @@ func TestStorageCommandsRefuse(t *testing.T) {
 	filled(t, postgres)
 	if code, _, problem := command(t, postgres, nil, "backup", backup+".2"); code != 1 || !strings.Contains(problem, "pg_dump --format=custom --file='"+backup+".2' --dbname='") {
 		t.Errorf("back up PostgreSQL: %d, %s", code, problem)
+	}
+}
+
+// The secret key is for its owner alone, and made once.
+func TestInitMakesTheKeyOnce(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	environ := []string{"ZONDARR_SECRET_KEY=", "ZONDARR_DATA_DIR=" + data}
+	var keys []string
+	for range 2 {
+		succeeds(t, "", environ, "init")
+		key, err := os.ReadFile(SecretKeyFile(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, string(key))
+	}
+	if keys[0] != keys[1] || len(keys[0]) < secret.MinKeyLength {
+		t.Error("the key was made twice, or is short")
+	}
+	for path, mode := range map[string]fs.FileMode{data: 0o700 | fs.ModeDir, SecretKeyFile(data): 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode() != mode {
+			t.Errorf("%s: %v, %v", path, info, err)
+		}
 	}
 }

@@ -49,10 +49,10 @@ func (d *DB) Backup(ctx context.Context, file string, fingerprint []byte) (err e
 	partial := file + ".partial"
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("back up: %w", err), os.Remove(file), removeIfThere(partial))
+			err = errors.Join(fmt.Errorf("back up: %w", err), os.Remove(file), removeSQLite(partial))
 		}
 	}()
-	if err := reserved.Close(); err != nil {
+	if err := errors.Join(reserved.Close(), removeSQLite(partial)); err != nil {
 		return err
 	}
 	// By a connection of its own: the writer stays free, and the readers may not even
@@ -103,15 +103,14 @@ func Restore(ctx context.Context, opts Options, file string, fits func(fingerpri
 	}
 	defer func() { err = errors.Join(err, held.Unlock()) }()
 
-	// Judged and changed in a copy: the backup stays as it is. The journal of a restore
-	// that was killed would be rolled back into it.
+	// Judged and changed in a copy: the backup stays as it is.
 	fresh := at.path + ".restoring"
-	if err := errors.Join(removeIfThere(fresh+"-journal"), copyFile(file, fresh)); err != nil {
+	if err := errors.Join(removeSQLite(fresh), copyFile(file, fresh)); err != nil {
 		return r, fmt.Errorf("restore: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, removeIfThere(fresh))
+			err = errors.Join(err, removeSQLite(fresh))
 		}
 	}()
 	if err := onFile(fresh, func(copied *sql.DB) error {
@@ -218,22 +217,29 @@ func setRaw(ctx context.Context, handle *sql.DB, key string, value []byte) error
 	return err
 }
 
-// copyFile copies to a file of the owner alone, replacing what an earlier attempt left.
+// copyFile copies to a file of the owner alone, which must not exist.
 func copyFile(from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	if err := removeIfThere(to); err != nil {
-		return err
-	}
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(out, in)
 	return errors.Join(err, out.Sync(), out.Close())
+}
+
+// removeSQLite removes what an attempt that was killed left at path. Its journal would
+// be rolled back into the next file of that name.
+func removeSQLite(path string) error {
+	var all []error
+	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} {
+		all = append(all, removeIfThere(path+suffix))
+	}
+	return errors.Join(all...)
 }
 
 func removeIfThere(path string) error {

@@ -215,17 +215,14 @@ func otherSQLite(t *testing.T) string {
 	return path
 }
 
-// What a killed restore left beside the database does not get into the next one.
-func TestRestoreAfterAKilledOne(t *testing.T) {
+// What a killed backup and a killed restore left does not get into the next ones.
+func TestAfterAKilledBackupAndRestore(t *testing.T) {
 	at := database.Options{URL: hosttest.URL(t, database.SQLite)}
 	path := strings.TrimPrefix(at.URL, "sqlite://")
 	d := open(t, at)
 	hosttest.Fill(t, d, 2)
 	want := hosttest.Dump(t, d)
 	file := filepath.Join(t.TempDir(), "backup.db")
-	if err := errors.Join(d.Backup(t.Context(), file, ourKey), d.Close()); err != nil {
-		t.Fatal(err)
-	}
 	// A copy of something else, in the middle of a transaction.
 	other := otherSQLite(t)
 	handle, err := sql.Open("sqlite", "file:"+other+"?_pragma=journal_mode(DELETE)&_pragma=cache_size(1)&_pragma=cache_spill(1)")
@@ -242,14 +239,19 @@ func TestRestoreAfterAKilledOne(t *testing.T) {
 		}
 	}
 	for _, suffix := range []string{"", "-journal"} {
-		if err := os.WriteFile(path+".restoring"+suffix, mustRead(t, other+suffix), 0o600); err != nil {
-			t.Fatal(err)
+		for _, left := range []string{file + ".partial", path + ".restoring"} {
+			if err := os.WriteFile(left+suffix, mustRead(t, other+suffix), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if _, err := handle.ExecContext(t.Context(), "ROLLBACK"); err != nil {
 		t.Fatal(err)
 	}
 	if err := handle.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(d.Backup(t.Context(), file, ourKey), d.Close()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := database.Restore(t.Context(), at, file, ours); err != nil {
