@@ -96,12 +96,7 @@ func (s *Service) List(ctx context.Context, f Filter, req page.Request) (page.Pa
 	if err != nil {
 		return page.Page[Identity]{}, database.Wrap("list", entity, err)
 	}
-	rows, next := q.Cut(rows)
-	out := page.Page[Identity]{Items: make([]Identity, len(rows)), NextCursor: next}
-	for i, row := range rows {
-		out.Items[i] = s.toIdentity(row)
-	}
-	return out, nil
+	return page.Of(q, rows, s.toIdentity), nil
 }
 
 func (s *Service) matches(f Filter) []predicate.Identity {
@@ -144,12 +139,7 @@ func (s *Service) ListUsers(ctx context.Context, f UserFilter, req page.Request)
 	if err != nil {
 		return page.Page[User]{}, database.Wrap("list", entityUser, err)
 	}
-	rows, next := q.Cut(rows)
-	out := page.Page[User]{Items: make([]User, len(rows)), NextCursor: next}
-	for i, row := range rows {
-		out.Items[i] = s.toUser(row)
-	}
-	return out, nil
+	return page.Of(q, rows, s.toUser), nil
 }
 
 func (f UserFilter) predicates() []predicate.User {

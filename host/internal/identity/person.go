@@ -95,7 +95,7 @@ func (i Identity) patched(p Patch) (Identity, error) {
 		i.Enabled = *p.Enabled
 	}
 	if p.ExpiresAt != nil {
-		i.ExpiresAt = microseconds(*p.ExpiresAt)
+		i.ExpiresAt = database.MicroOf(*p.ExpiresAt)
 	}
 	if len(bad) > 0 {
 		return i, fault.InvalidInput(bad...)
@@ -141,9 +141,9 @@ func (s *Service) bringAll(ctx context.Context, next Identity, ask bool) error {
 func (s *Service) store(ctx context.Context, old, next Identity) (bool, error) {
 	q := s.DB.Ent.Identity.Update().Where(identity.ID(old.ID), identity.UpdatedAt(old.UpdatedAt)).
 		SetDisplayName(next.DisplayName).SetEnabled(next.Enabled).SetUpdatedAt(s.after(old.UpdatedAt))
-	put(next.Email, q.SetEmail, q.ClearEmail)
-	put(next.Note, q.SetNote, q.ClearNote)
-	put(next.ExpiresAt, q.SetExpiresAt, q.ClearExpiresAt)
+	database.Put(next.Email, q.SetEmail, q.ClearEmail)
+	database.Put(next.Note, q.SetNote, q.ClearNote)
+	database.Put(next.ExpiresAt, q.SetExpiresAt, q.ClearExpiresAt)
 	n, err := q.Save(ctx)
 	return n == 1, database.Wrap("update", entity, err)
 }

@@ -63,7 +63,7 @@ func missing(err error, resource string, id uuid.UUID) error {
 
 func (s *Service) toIdentity(row *db.Identity) Identity {
 	i := Identity{
-		ID: row.ID, DisplayName: row.DisplayName, Email: row.Email, Note: row.Note, Enabled: row.Enabled, ExpiresAt: utc(row.ExpiresAt),
+		ID: row.ID, DisplayName: row.DisplayName, Email: row.Email, Note: row.Note, Enabled: row.Enabled, ExpiresAt: database.MicroOf(row.ExpiresAt),
 		InvitationID: row.InvitationID, CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC(), Users: make([]User, len(row.Edges.Users)),
 	}
 	switch {
@@ -83,10 +83,10 @@ func (s *Service) toIdentity(row *db.Identity) Identity {
 func (s *Service) toUser(row *db.User) User {
 	u := User{
 		ID: row.ID, IdentityID: row.IdentityID, ServerID: row.ServerID, ExternalID: row.ExternalID, Username: row.Username, Email: row.Email,
-		Kind: row.Kind, Protected: row.Protected, Enabled: row.Enabled, Status: string(row.Status), ExpiresAt: utc(row.ExpiresAt),
-		OnExpiry: string(row.OnExpiry), Permissions: row.Permissions, Limits: row.Limits, Options: row.Options, AccessReadAt: utc(row.AccessReadAt),
-		Origin: string(row.Origin), InvitationID: row.InvitationID, RedemptionID: row.RedemptionID, LastActiveAt: utc(row.LastActiveAt),
-		LastSeenAt: utc(row.LastSeenAt), CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC(),
+		Kind: row.Kind, Protected: row.Protected, Enabled: row.Enabled, Status: string(row.Status), ExpiresAt: database.MicroOf(row.ExpiresAt),
+		OnExpiry: string(row.OnExpiry), Permissions: row.Permissions, Limits: row.Limits, Options: row.Options, AccessReadAt: database.MicroOf(row.AccessReadAt),
+		Origin: string(row.Origin), InvitationID: row.InvitationID, RedemptionID: row.RedemptionID, LastActiveAt: database.MicroOf(row.LastActiveAt),
+		LastSeenAt: database.MicroOf(row.LastSeenAt), CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC(),
 		external: row.Libraries, sealedState: row.PluginState,
 	}
 	if m := row.Edges.Server; m != nil {
@@ -164,22 +164,3 @@ func inFlight(ctx context.Context, c *db.Client, identityID uuid.UUID) (bool, er
 	busy, err := c.Redemption.Query().Where(redemption.IdentityID(identityID), redemption.FinishedAtIsNil()).Exist(ctx)
 	return busy, database.Wrap("list", "redemption", err)
 }
-
-func utc(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	u := t.UTC()
-	return &u
-}
-
-// put sets a column, or clears it for nil. Doing both is an error to PostgreSQL.
-func put[T, U any](v *T, set func(T) U, reset func() U) {
-	if v != nil {
-		set(*v)
-	} else {
-		reset()
-	}
-}
-
-func triOf(word string) sdk.Tri { return grant.Tri(word) }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/zondarr/zondarr/host/internal/grant"
 	"github.com/zondarr/zondarr/sdk"
 )
 
@@ -107,7 +108,7 @@ func (u User) grant() sdk.Grant {
 		}
 	}
 	for name, word := range u.Permissions {
-		g.Permissions[name] = triOf(word)
+		g.Permissions[name] = grant.Tri(word)
 	}
 	return g
 }

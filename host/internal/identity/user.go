@@ -57,19 +57,11 @@ func (u *User) apply(p UserPatch) {
 		u.Enabled = *p.Enabled
 	}
 	if p.ExpiresAt != nil {
-		u.ExpiresAt = microseconds(*p.ExpiresAt)
+		u.ExpiresAt = database.MicroOf(*p.ExpiresAt)
 	}
 	if p.OnExpiry != nil {
 		u.OnExpiry = *p.OnExpiry
 	}
-}
-
-func microseconds(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	u := database.Micro(*t)
-	return &u
 }
 
 func (s *Service) checkPatch(u, next User, person Identity, p UserPatch) error {
@@ -142,7 +134,7 @@ func (s *Service) bring(ctx context.Context, u, next User, person Identity, ask 
 func (s *Service) storeUser(ctx context.Context, u, next User, person Identity, told *sdk.User) (bool, error) {
 	return s.change(ctx, u, person, func(q *db.UserUpdate) {
 		q.SetEnabled(next.Enabled).SetOnExpiry(user.OnExpiry(next.OnExpiry))
-		put(next.ExpiresAt, q.SetExpiresAt, q.ClearExpiresAt)
+		database.Put(next.ExpiresAt, q.SetExpiresAt, q.ClearExpiresAt)
 		if told == nil {
 			return
 		}

@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"github.com/zondarr/zondarr/ent/db"
-	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
 	"github.com/zondarr/zondarr/host/internal/grant"
 	"github.com/zondarr/zondarr/sdk"
@@ -148,12 +146,4 @@ func checkExpiry(targets []grant.Target, onExpiry string) error {
 		}
 	}
 	return nil
-}
-
-func microseconds(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	u := database.Micro(*t)
-	return &u
 }

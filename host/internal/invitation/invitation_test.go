@@ -306,8 +306,8 @@ func TestValidityAgreesWithTheModel(t *testing.T) {
 			}
 			on := [2]bool{rapid.Bool().Draw(r, "home on"), rapid.Bool().Draw(r, "attic on")}
 			u := d.Ent.Invitation.UpdateOneID(inv.ID).SetEnabled(enabled).SetUseCount(used)
-			put(expires, u.SetExpiresAt, u.ClearExpiresAt)
-			put(most, u.SetMaxUses, u.ClearMaxUses)
+			database.Put(expires, u.SetExpiresAt, u.ClearExpiresAt)
+			database.Put(most, u.SetMaxUses, u.ClearMaxUses)
 			u.ExecX(t.Context())
 			for i, name := range []string{"home", "attic"} {
 				d.Ent.MediaServer.UpdateOneID(w.ids[name]).SetEnabled(on[i]).ExecX(t.Context())

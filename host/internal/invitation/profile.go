@@ -214,12 +214,7 @@ func (s *Service) ListProfiles(ctx context.Context, f ProfileFilter, req page.Re
 	if err != nil {
 		return page.Page[Profile]{}, database.Wrap("list", entityProfile, err)
 	}
-	rows, next := q.Cut(rows)
-	out := page.Page[Profile]{Items: make([]Profile, len(rows)), NextCursor: next}
-	for i, row := range rows {
-		out.Items[i] = s.toProfile(row)
-	}
-	return out, nil
+	return page.Of(q, rows, s.toProfile), nil
 }
 
 // DeleteProfile removes a profile; the invitations made from it stay.

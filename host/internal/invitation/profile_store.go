@@ -102,10 +102,10 @@ func updateProfile(ctx context.Context, tx *db.Tx, p Profile, targets []ServerGr
 	}
 	u := tx.Profile.UpdateOneID(p.ID).SetName(p.Name).SetLabel(p.Label).
 		SetOnExpiry(profile.OnExpiry(p.OnExpiry)).SetEmail(profile.Email(p.Email)).SetIsDefault(p.Default).SetUpdatedAt(now)
-	put(p.Note, u.SetNote, u.ClearNote)
-	put(p.ExpiresAfterDays, u.SetExpiresAfterDays, u.ClearExpiresAfterDays)
-	put(p.MaxUses, u.SetMaxUses, u.ClearMaxUses)
-	put(p.DurationDays, u.SetDurationDays, u.ClearDurationDays)
+	database.Put(p.Note, u.SetNote, u.ClearNote)
+	database.Put(p.ExpiresAfterDays, u.SetExpiresAfterDays, u.ClearExpiresAfterDays)
+	database.Put(p.MaxUses, u.SetMaxUses, u.ClearMaxUses)
+	database.Put(p.DurationDays, u.SetDurationDays, u.ClearDurationDays)
 	if err := u.Exec(ctx); err != nil {
 		return database.Wrap("update", entityProfile, err)
 	}

@@ -90,12 +90,7 @@ func (s *Service) List(ctx context.Context, f Filter, req page.Request) (page.Pa
 	if err != nil {
 		return page.Page[Invitation]{}, database.Wrap("list", entity, err)
 	}
-	rows, next := q.Cut(rows)
-	out := page.Page[Invitation]{Items: make([]Invitation, len(rows)), NextCursor: next}
-	for i, row := range rows {
-		out.Items[i] = s.toInvitation(row)
-	}
-	return out, nil
+	return page.Of(q, rows, s.toInvitation), nil
 }
 
 func (s *Service) matches(f Filter) []predicate.Invitation {

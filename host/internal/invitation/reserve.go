@@ -78,7 +78,7 @@ func (s *Service) Check(ctx context.Context, code string) (Offer, error) {
 
 func (s *Service) toOffer(row *db.Invitation) Offer {
 	o := Offer{
-		InvitationID: row.ID, Code: row.Code, ExpiresAt: utc(row.ExpiresAt), DurationDays: row.DurationDays,
+		InvitationID: row.ID, Code: row.Code, ExpiresAt: database.MicroOf(row.ExpiresAt), DurationDays: row.DurationDays,
 		OnExpiry: string(row.OnExpiry), Email: string(row.Email), version: row.UpdatedAt,
 	}
 	available := false

@@ -3,7 +3,6 @@ package invitation
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -45,7 +44,7 @@ func (s *Service) byID(ctx context.Context, c *db.Client, id uuid.UUID) (*db.Inv
 // toInvitation maps a row with its targets.
 func (s *Service) toInvitation(row *db.Invitation) Invitation {
 	inv := Invitation{
-		ID: row.ID, Code: row.Code, Label: row.Label, Note: row.Note, Enabled: row.Enabled, ExpiresAt: utc(row.ExpiresAt),
+		ID: row.ID, Code: row.Code, Label: row.Label, Note: row.Note, Enabled: row.Enabled, ExpiresAt: database.MicroOf(row.ExpiresAt),
 		MaxUses: row.MaxUses, UseCount: row.UseCount, DurationDays: row.DurationDays, OnExpiry: string(row.OnExpiry),
 		Email: string(row.Email), ProfileID: row.ProfileID, CreatedBy: row.CreatedBy,
 		CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC(), Servers: make([]Server, 0, len(row.Edges.Servers)),
@@ -163,21 +162,4 @@ func putServers(ctx context.Context, tx *db.Tx, id uuid.UUID, targets []ServerGr
 		return nil
 	}
 	return database.Wrap("create", "invitation_library", tx.InvitationLibrary.CreateBulk(libs...).Exec(ctx))
-}
-
-func utc(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	u := t.UTC()
-	return &u
-}
-
-// put sets a column, or clears it for nil. Doing both is an error to PostgreSQL.
-func put[T, U any](v *T, set func(T) U, reset func() U) {
-	if v != nil {
-		set(*v)
-	} else {
-		reset()
-	}
 }

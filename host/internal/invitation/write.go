@@ -91,7 +91,7 @@ func (s *Service) createTx(ctx context.Context, tx *db.Tx, code string, p Create
 		return Invitation{}, err
 	}
 	inv := Invitation{
-		Label: value(p.Label, ""), Note: p.Note, Enabled: value(p.Enabled, true), ExpiresAt: microseconds(value(p.ExpiresAt, nil)),
+		Label: value(p.Label, ""), Note: p.Note, Enabled: value(p.Enabled, true), ExpiresAt: database.MicroOf(value(p.ExpiresAt, nil)),
 		MaxUses: value(p.MaxUses, new(1)), DurationDays: value(p.DurationDays, nil),
 		OnExpiry: value(p.OnExpiry, ExpiryDisable), Email: value(p.Email, EmailOptional),
 	}
@@ -167,10 +167,10 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, p Patch) (Invitation
 		}
 		u := tx.Invitation.UpdateOneID(id).SetLabel(inv.Label).SetEnabled(inv.Enabled).
 			SetOnExpiry(invitation.OnExpiry(inv.OnExpiry)).SetEmail(invitation.Email(inv.Email)).SetUpdatedAt(after(s.Now(), inv.UpdatedAt))
-		put(inv.Note, u.SetNote, u.ClearNote)
-		put(inv.ExpiresAt, u.SetExpiresAt, u.ClearExpiresAt)
-		put(inv.MaxUses, u.SetMaxUses, u.ClearMaxUses)
-		put(inv.DurationDays, u.SetDurationDays, u.ClearDurationDays)
+		database.Put(inv.Note, u.SetNote, u.ClearNote)
+		database.Put(inv.ExpiresAt, u.SetExpiresAt, u.ClearExpiresAt)
+		database.Put(inv.MaxUses, u.SetMaxUses, u.ClearMaxUses)
+		database.Put(inv.DurationDays, u.SetDurationDays, u.ClearDurationDays)
 		if err := u.Exec(ctx); err != nil {
 			return Invitation{}, database.Wrap("update", entity, err)
 		}
@@ -190,7 +190,7 @@ func apply(inv *Invitation, p Patch) {
 	inv.Label = value(p.Label, inv.Label)
 	inv.Note = value(p.Note, inv.Note)
 	inv.Enabled = value(p.Enabled, inv.Enabled)
-	inv.ExpiresAt = microseconds(value(p.ExpiresAt, inv.ExpiresAt))
+	inv.ExpiresAt = database.MicroOf(value(p.ExpiresAt, inv.ExpiresAt))
 	inv.MaxUses = value(p.MaxUses, inv.MaxUses)
 	inv.DurationDays = value(p.DurationDays, inv.DurationDays)
 	inv.OnExpiry = value(p.OnExpiry, inv.OnExpiry)

@@ -255,3 +255,13 @@ func (q *Query[R]) Cut(rows []R) (kept []R, next string) {
 	}
 	return rows, base64.RawURLEncoding.EncodeToString(raw)
 }
+
+// Of gives the page of the rows that were fetched for a query.
+func Of[R, T any](q *Query[R], rows []R, to func(R) T) Page[T] {
+	rows, next := q.Cut(rows)
+	items := make([]T, len(rows))
+	for i, row := range rows {
+		items[i] = to(row)
+	}
+	return Page[T]{Items: items, NextCursor: next}
+}

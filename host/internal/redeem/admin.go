@@ -12,6 +12,7 @@ import (
 	"github.com/zondarr/zondarr/ent/db/redemptionstep"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/host/internal/identity"
 	"github.com/zondarr/zondarr/host/internal/page"
 	"github.com/zondarr/zondarr/sdk"
 )
@@ -46,12 +47,7 @@ func (s *Service) List(ctx context.Context, f Filter, req page.Request) (page.Pa
 	if err != nil {
 		return page.Page[Redemption]{}, database.Wrap("list", entity, err)
 	}
-	rows, next := q.Cut(rows)
-	out := page.Page[Redemption]{Items: make([]Redemption, len(rows)), NextCursor: next}
-	for i, row := range rows {
-		out.Items[i] = toRedemption(row)
-	}
-	return out, nil
+	return page.Of(q, rows, toRedemption), nil
 }
 
 func (f Filter) predicates() []predicate.Redemption {
@@ -324,7 +320,7 @@ func (s *Service) keepAccount(ctx context.Context, r Redemption, h hold, st Step
 		}
 		return database.Wrap("update", entity, one(tx, r.ID).SetIdentityID(created.IdentityID).SetUpdatedAt(s.Now()).Exec(ctx))
 	})
-	if knownAccount(err) {
+	if identity.IsKnown(err) {
 		return fault.New(fault.Conflict, fault.CodeAlreadyMember, "A user of Zondarr has this account already. Forget it here instead.").Wrap(err)
 	}
 	return err

@@ -7,7 +7,6 @@ import (
 
 	"github.com/zondarr/zondarr/ent/db"
 	"github.com/zondarr/zondarr/ent/db/redemptionstep"
-	"github.com/zondarr/zondarr/ent/db/user"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
 )
@@ -20,15 +19,20 @@ func (s *Service) knownAccounts(ctx context.Context, tx *db.Tx, p plan, links ma
 	for realm, l := range links {
 		// An account is known by a step that made it a user, or by a user whose
 		// server calls it by the same id.
-		users, err := tx.User.Query().Where(user.Or(
-			user.HasRedemptionStepsWith(redemptionstep.LinkedAccountID(l.accountID)),
-			user.ExternalID(l.accountID),
-		)).WithServer(targetColumns).WithIdentity().All(ctx)
+		made, err := tx.RedemptionStep.Query().Where(redemptionstep.LinkedAccountID(l.accountID), redemptionstep.UserIDNotNil()).All(ctx)
 		if err != nil {
-			return nil, database.Wrap("list", "user", err)
+			return nil, database.Wrap("list", entityStep, err)
+		}
+		ids := make([]uuid.UUID, len(made))
+		for i, st := range made {
+			ids[i] = *st.UserID
+		}
+		users, err := s.Identities.HoldersTx(ctx, tx, ids, l.accountID)
+		if err != nil {
+			return nil, err
 		}
 		for _, u := range users {
-			desc, err := s.Clients.Describe(u.Edges.Server.ServerType)
+			desc, err := s.Clients.Describe(u.ServerType)
 			if err != nil || desc.Realm != realm {
 				continue // the same text, and another world's id
 			}
@@ -40,7 +44,7 @@ func (s *Service) knownAccounts(ctx context.Context, tx *db.Tx, p plan, links ma
 				}
 			}
 			// An admin has switched this person off; another code does not undo that.
-			if i := u.Edges.Identity; !i.Enabled || i.ExpiresAt != nil && !s.Now().Before(*i.ExpiresAt) {
+			if u.Ended {
 				return nil, fault.New(fault.Forbidden, fault.CodeForbidden, "Your access was ended here. Ask whoever invited you.")
 			}
 			person = &u.IdentityID

@@ -62,7 +62,7 @@ func (s *Service) toResult(row *db.Redemption) Result {
 		if u := stored.Edges.User; u != nil && st.State == StepDone {
 			out.Users = append(out.Users, ResultUser{
 				ServerID: u.ServerID, ServerName: st.ServerName, ServerType: st.ServerType, Username: u.Username, Status: string(u.Status),
-				SignInURL: s.signInURL(stored.Edges.Server, st.ServerType), Message: st.notice, ExpiresAt: utc(u.ExpiresAt),
+				SignInURL: s.signInURL(stored.Edges.Server, st.ServerType), Message: st.notice, ExpiresAt: database.MicroOf(u.ExpiresAt),
 			})
 		}
 		if f := st.Error; f != nil && f.ErrorCode != fault.CodeUndoFailed { // which is the admin's concern

@@ -13,7 +13,6 @@ import (
 	"github.com/zondarr/zondarr/ent/db"
 	"github.com/zondarr/zondarr/ent/db/redemption"
 	"github.com/zondarr/zondarr/ent/db/redemptionstep"
-	"github.com/zondarr/zondarr/ent/db/user"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
 	"github.com/zondarr/zondarr/host/internal/identity"
@@ -285,15 +284,10 @@ func (s *Service) finish(ctx context.Context, r Redemption, h hold, parts []*par
 	f := &Failure{
 		ErrorCode: fault.CodeInternal, Message: "Something went wrong on our side while your account was made.", Detail: err.Error(), Retryable: true,
 	}
-	if knownAccount(err) {
+	if identity.IsKnown(err) {
 		f.Detail = "a server gave the id of an account that is known already: " + err.Error()
 	}
 	return f
-}
-
-// knownAccount says that a server gave the id of an account that is a user already.
-func knownAccount(err error) bool {
-	return database.ConflictOn(err, user.Table, user.FieldServerID, user.FieldExternalID)
 }
 
 // record writes the end of a redemption that worked. The proof that it is still

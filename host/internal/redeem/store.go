@@ -166,8 +166,8 @@ func toRedemption(row *db.Redemption) Redemption {
 		Username: row.Username, Email: row.Email, DisplayName: row.DisplayName, IdentityID: row.IdentityID,
 		ClientAddress: row.ClientAddress, CorrelationID: row.CorrelationID,
 		Error:     failure(row.ErrorCode, row.ErrorMessage, row.ErrorDetail, row.ErrorRetryable),
-		CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC(), FinishedAt: utc(row.FinishedAt),
-		durationDays: row.DurationDays, onExpiry: string(row.OnExpiry), fence: row.LeaseFence, nextAttemptAt: utc(row.NextAttemptAt),
+		CreatedAt: row.CreatedAt.UTC(), UpdatedAt: row.UpdatedAt.UTC(), FinishedAt: database.MicroOf(row.FinishedAt),
+		durationDays: row.DurationDays, onExpiry: string(row.OnExpiry), fence: row.LeaseFence, nextAttemptAt: database.MicroOf(row.NextAttemptAt),
 		requestMAC: row.RequestMAC,
 		Steps:      make([]Step, len(row.Edges.Steps)),
 	}
@@ -190,9 +190,9 @@ func toStep(row *db.RedemptionStep) Step {
 	return Step{
 		ServerID: row.ServerID, ServerName: row.ServerName, ServerType: row.ServerType, State: StepState(row.State),
 		Username: row.Username, ExternalID: row.ExternalID, UserID: row.UserID, Attempts: row.Attempts,
-		NextAttemptAt: utc(row.NextAttemptAt), UpdatedAt: row.UpdatedAt.UTC(),
+		NextAttemptAt: database.MicroOf(row.NextAttemptAt), UpdatedAt: row.UpdatedAt.UTC(),
 		Error: failure(row.ErrorCode, row.ErrorMessage, row.ErrorDetail, row.ErrorRetryable),
-		id:    row.ID, operationID: row.OperationID, deadline: utc(row.DeadlineAt), linkedAccountID: row.LinkedAccountID,
+		id:    row.ID, operationID: row.OperationID, deadline: database.MicroOf(row.DeadlineAt), linkedAccountID: row.LinkedAccountID,
 		linkID: row.LinkID, absentBefore: row.AbsentBefore != nil && *row.AbsentBefore, grant: g.Normalize(), libraries: row.Libraries,
 		noticed: row.Noticed, position: row.Position, checks: row.Checks, notice: row.Notice,
 	}
@@ -210,12 +210,4 @@ func failure(code, message, detail *string, retryable bool) *Failure {
 		f.Detail = *detail
 	}
 	return f
-}
-
-func utc(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	u := t.UTC()
-	return &u
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/zondarr/zondarr/ent/db"
 	"github.com/zondarr/zondarr/ent/db/redemption"
 	"github.com/zondarr/zondarr/ent/db/redemptionstep"
-	"github.com/zondarr/zondarr/ent/db/user"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
 	"github.com/zondarr/zondarr/sdk"
@@ -306,9 +305,9 @@ func (s *Service) notOurs(ctx context.Context, st Step, found sdk.User) (string,
 
 // hasRow says whether a user, or another redemption's step, has an external id.
 func (s *Service) hasRow(ctx context.Context, st Step, externalID string) (bool, error) {
-	known, err := s.DB.Ent.User.Query().Where(user.ServerID(*st.ServerID), user.ExternalID(externalID)).Exist(ctx)
+	known, err := s.Identities.Known(ctx, *st.ServerID, externalID)
 	if err != nil || known {
-		return known, database.Wrap("get", "user", err)
+		return known, err
 	}
 	known, err = s.DB.Ent.RedemptionStep.Query().Where(redemptionstep.ServerID(*st.ServerID), redemptionstep.ExternalID(externalID),
 		redemptionstep.IDNEQ(st.id), redemptionstep.ReleasedAtIsNil()).Exist(ctx)
