@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zondarr/zondarr/sdk"
 	"github.com/zondarr/zondarr/sdk/sdktest"
@@ -22,6 +23,7 @@ func TestBrokenPrograms(t *testing.T) {
 		{"lawless", start, `"Watch Everything" is neither a standard name nor starts with`},
 		{"misnamed", "is named after its file", `Describe says "somebody-else"`},
 		{"outlives-host", "ends when its host does", "still runs 5s after its standard input has ended"},
+		{"leaves-a-child", "ends when its host does", "still runs 5s after its standard input has ended"},
 		{"mortal", "ignores signals that are meant for its host", `died of the signal "hangup"`},
 		{"leaks", "does not grow over many calls", "open files"},
 		{"waits", "does not grow over many calls", "goroutines, after 1100 calls 1"},
@@ -59,9 +61,13 @@ func TestBrokenPrograms(t *testing.T) {
 			t.Cleanup(two.Close)
 			second := two.Ref()
 			var out bytes.Buffer
+			started := time.Now()
 			report := sdktest.RunSome(t.Context(), path, &sdktest.Target{Server: one.Ref(), Second: &second}, &out, tt.check)
 			if report.OK() || !strings.Contains(out.String(), tt.says) || !strings.Contains(out.String(), "why it matters: ") {
 				t.Errorf("want the check %q to fail and to say %q, got:\n%s", tt.check, tt.says, out.String())
+			}
+			if took := time.Since(started); took > 80*time.Second {
+				t.Errorf("it took %s", took)
 			}
 		})
 	}

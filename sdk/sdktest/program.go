@@ -100,6 +100,8 @@ func (p *program) stop() {
 	case <-time.After(5 * time.Second): // Kill waits for ever for a program that hangs
 		if p.process != nil {
 			_ = p.process.Kill(context.Background())
+			_ = p.process.stdout.Close() // which a child of the program may hold open
+			_ = p.process.stderr.Close()
 		}
 		<-killed
 	}

@@ -68,7 +68,8 @@ type Subject struct {
 	run      string // part of every name that this run makes up
 }
 
-// locked is a buffer that many may write to.
+// locked is a buffer that many may write to. It keeps the first maxKept bytes: a plugin
+// that floods fails the checks, and not the machine.
 type locked struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -77,8 +78,11 @@ type locked struct {
 func (l *locked) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.buf.Write(p)
+	l.buf.Write(p[:min(len(p), maxKept-l.buf.Len())])
+	return len(p), nil
 }
+
+const maxKept = 32 << 20
 
 func (l *locked) String() string {
 	l.mu.Lock()

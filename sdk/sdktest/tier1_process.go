@@ -98,7 +98,7 @@ func checkEndsWithHost(_ context.Context, s *Subject) error {
 	const within = 5 * time.Second
 	_ = p.process.stdin.Close()
 	if !p.process.exited(within) {
-		return fmt.Errorf("it still runs %s after its standard input has ended, which is how it learns that its host is gone", within)
+		return fmt.Errorf("it, or a child that holds its output open, still runs %s after its standard input has ended, which is how it learns that its host is gone", within)
 	}
 	return nil
 }

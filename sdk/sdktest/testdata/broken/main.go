@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -40,8 +41,12 @@ func main() {
 			<-stop
 			os.Exit(0)
 		}()
-	case "silent-start":
-		time.Sleep(time.Minute)
+	case "leaves-a-child":
+		child := exec.Command("sleep", "100")
+		child.Stdout, child.Stderr = os.Stdout, os.Stderr
+		if err := child.Start(); err != nil {
+			log.Fatal(err)
+		}
 	case "crashes":
 		log.Fatal("the configuration file is missing")
 	}
