@@ -1,6 +1,7 @@
 package sdkplugin
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 
@@ -53,11 +54,8 @@ func fromFacts(f *pb.ServerFacts) sdk.ServerFacts {
 	facts := sdk.ServerFacts{
 		Product: f.GetProduct(), Version: f.GetVersion(), ExternalID: f.GetExternalId(), Name: f.GetName(),
 		Capabilities: fromCapability.all(f.GetCapabilities()), Permissions: f.GetPermissions(), Limits: f.GetLimits(),
-		LibraryModes: fromMode.all(f.GetLibraryModes()), JoinFlow: fromJoinFlow.of(f.GetJoinFlow()),
+		LibraryModes: fromMode.all(f.GetLibraryModes()), JoinFlow: cmp.Or(fromJoinFlow.of(f.GetJoinFlow()), sdk.JoinNone),
 		AccountRules: fromRules(f.GetAccountRules()), Warnings: f.GetWarnings(),
-	}
-	if facts.JoinFlow == "" {
-		facts.JoinFlow = sdk.JoinNone
 	}
 	for _, m := range f.GetMissing() {
 		facts.Missing = append(facts.Missing, sdk.Missing{Name: m.GetName(), Reason: m.GetReason()})
@@ -113,6 +111,9 @@ func fromDescription(d *pb.DescribeResponse) (sdk.Description, error) {
 		CallLimits: sdk.CallLimits{
 			MaxConcurrent: int(d.GetCallLimits().GetMaxConcurrent()), MaxPerSecond: d.GetCallLimits().GetMaxPerSecond(),
 		},
+	}
+	if d.GetJoinFlow() != pb.JoinFlow_JOIN_FLOW_UNSPECIFIED && out.JoinFlow == "" {
+		out.JoinFlow = sdk.JoinNone // a flow of a later version: nobody joins by it here
 	}
 	for _, p := range d.GetPermissions() {
 		out.Permissions = append(out.Permissions, sdk.PermissionInfo{Name: p.GetName(), Label: p.GetLabel(), Help: p.GetHelp(), Default: fromTri(p.GetDefault())})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -189,6 +190,23 @@ func TestGarbledDescriptions(t *testing.T) {
 		if !ok || e.Kind() != sdk.ReasonInternal || e.Origin() != sdk.SourcePlugin || !strings.Contains(err.Error(), says) {
 			t.Errorf("want %q, got %v", says, err)
 		}
+	}
+}
+
+// A plugin of a later version of the contract is taken for what is understood of it.
+func TestDescriptionOfLater(t *testing.T) {
+	d, err := reach(t, &foreign{describe: &pb.DescribeResponse{
+		Name: "later", Version: "9", ServerType: "later", DisplayName: "Later", JoinFlow: 99,
+		Capabilities: []pb.Capability{pb.Capability_CAPABILITY_READ_USERS, 99},
+		Traits:       &pb.Traits{LibraryModes: []pb.LibraryMode{pb.LibraryMode_LIBRARY_MODE_ALL, 99}},
+	}}).Describe(t.Context())
+	got := d.Description
+	if err != nil || got.JoinFlow != sdk.JoinNone || !slices.Equal(got.Capabilities(), []sdk.Capability{sdk.CapReadUsers}) ||
+		!slices.Equal(got.Traits.LibraryModes, []sdk.LibraryMode{sdk.LibraryAll}) {
+		t.Errorf("it is %+v, %v", got, err)
+	}
+	if again, err := sdkplugin.ParseDeclaration(d.JSON); err != nil || again.Description.JoinFlow != sdk.JoinNone {
+		t.Errorf("read again it is %+v, %v", again.Description, err)
 	}
 }
 
