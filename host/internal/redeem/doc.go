@@ -15,6 +15,9 @@
 //
 // and no account exists on a server that no row knows.
 //
+// (Where one account is all there is to make, it is written down by that last
+// transaction itself, which would follow at once: each one is a sync of the disk.)
+//
 // Everything is durable before the call that it describes, so that a host may
 // die at any point. A redemption in hand carries a lease with a fence; every
 // transition is conditional on the state and the fence. Whoever finds a lease
