@@ -158,19 +158,22 @@ func (w *world) share(_ *testscript.TestScript, neg bool, args []string) error {
 	return fmt.Errorf("no server %s", args[0])
 }
 
-// plexfault KIND METHOD PATH [TIMES] | clear
+// plexfault KIND METHOD PATH [TIMES [FROM]] | clear
 func (w *world) plexFault(_ *testscript.TestScript, _ bool, args []string) error {
 	if args[0] == "clear" {
 		w.plex.ClearFaults()
 		return nil
 	}
 	f := plextest.Fault{Kind: plextest.FaultKind(args[0]), Method: args[1], Path: args[2]}
-	if len(args) > 3 {
-		n, err := strconv.Atoi(args[3])
+	for i, into := range []*int{&f.Times, &f.From} {
+		if len(args) <= 3+i {
+			break
+		}
+		n, err := strconv.Atoi(args[3+i])
 		if err != nil {
 			return err
 		}
-		f.Times = n
+		*into = n
 	}
 	w.plex.AddFault(f)
 	return nil
