@@ -134,6 +134,31 @@ func TestDamagedStore(t *testing.T) {
 	}
 }
 
+// Two plugins of one content have each a copy: mending one leaves the other.
+func TestCopiesOfOneContent(t *testing.T) {
+	h := newHouse(t)
+	h.start()
+	content := []byte("#!/bin/sh\nexit 3\n")
+	for _, name := range []string{"one", "two"} {
+		dropFile(t, h.dir, name, content)
+		h.await(name, StateAwaitingApproval)
+		h.approve(name)
+	}
+	one := h.status("one")
+	other := h.store.path(one.SHA256, filePrefix+"two")
+	must(t, os.Remove(h.dir+"/"+filePrefix+"two"))
+	mine := h.store.path(one.SHA256, one.FileName)
+	must(t, os.WriteFile(mine+".new", []byte("#!/bin/sh\nexit 4\n"), 0o700))
+	must(t, os.Rename(mine+".new", mine))
+	eventually(t, "it is made again", func() bool {
+		b, err := os.ReadFile(mine)
+		return err == nil && string(b) == string(content)
+	})
+	if _, err := os.Stat(other); err != nil {
+		t.Errorf("the copy of the other is gone: %v", err)
+	}
+}
+
 // One server type has one plugin: the installation's own first, then by time of
 // approval; disabling the holder frees the type.
 func TestServerTypeIsTaken(t *testing.T) {

@@ -5,6 +5,7 @@ package pluginhost
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 
 	"github.com/zondarr/zondarr/sdk/sdkplugin"
@@ -19,7 +20,7 @@ func (h *Host) launchVerified(ctx context.Context, e *entry, art *artefact, prog
 	var failed *launchError
 	if art.origin != OriginInstallation && errors.As(err, &failed) && failed.refusal != nil && failed.refusal.code == CodeStoreDamaged {
 		h.log.Warn("a copy in the plugin store is damaged; it is made again", "plugin", art.name)
-		if err := errors.Join(h.store.remove(art.sha256), h.fetchCopy(e, art)); err != nil {
+		if err := errors.Join(os.Remove(art.path), h.fetchCopy(e, art)); err != nil {
 			return nil, failed
 		}
 		return h.launcher.launch(ctx, art, e.scrub, progress)
