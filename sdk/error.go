@@ -102,6 +102,12 @@ type Error struct {
 	RetryAfter time.Duration
 	// UpstreamStatus is the HTTP status that the server answered, 0 for none.
 	UpstreamStatus int
+	// Undone says that nothing is left of what the call may have done before it
+	// failed: it was taken back, and that is certain. A CreateUser that failed for
+	// a passing reason (a server that is busy) and has deleted its account again
+	// sets it, so that the host does not have to look for the account, and the
+	// name is free at once.
+	Undone bool
 	// Fields name the inputs that are to blame.
 	Fields []FieldProblem
 	// Err is the cause, for errors.Is and errors.As within the process.

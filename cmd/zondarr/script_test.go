@@ -70,7 +70,7 @@ func params(jellyfinVersion string) testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"host": script((*world).hostCommand), "api": script((*world).api), "set": script((*world).set), "want": script((*world).want),
-			"jellyfin": script((*world).jellyfin), "fault": script((*world).fault), "user": script((*world).user), "signin": script((*world).signIn),
+			"jellyfin": script((*world).jellyfin), "fault": script((*world).fault), "clearfaults": script((*world).clearFaults), "user": script((*world).user), "signin": script((*world).signIn),
 			"killplugin": script((*world).killPlugin), "noplugins": script((*world).noPlugins), "nolog": script((*world).noLog), "await": script((*world).await),
 			"crowd": script((*world).crowd), "hostenv": script((*world).hostEnv), "dropin": script((*world).dropIn),
 			"installation": script((*world).ownInstallation), "stopping": script((*world).stopping), "stranger": script((*world).stranger),
@@ -226,6 +226,12 @@ func (w *world) fault(_ *testscript.TestScript, _ bool, args []string) error {
 		f.Count = n
 	}
 	w.jellyfins[args[0]].AddFault(f)
+	return nil
+}
+
+// clearfaults NAME
+func (w *world) clearFaults(_ *testscript.TestScript, _ bool, args []string) error {
+	w.jellyfins[args[0]].ClearFaults()
 	return nil
 }
 

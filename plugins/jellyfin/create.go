@@ -2,6 +2,7 @@ package jellyfin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -144,7 +145,18 @@ func (cr *creation) give(ctx context.Context, r record, o overlay) (record, erro
 	if undone := cr.undo(ctx, r.id); undone != nil {
 		return record{}, cr.leftBehind(err, undone)
 	}
-	return record{}, err
+	return record{}, takenBack(err)
+}
+
+// takenBack is the failure of a creation whose account is deleted again: the
+// server's own, with the word that nothing is left.
+func takenBack(cause error) error {
+	e := *sdk.Errorf(sdk.ReasonOf(cause), "%v", cause)
+	if known, ok := errors.AsType[*sdk.Error](cause); ok {
+		e = *known
+	}
+	e.Undone, e.Err = true, cause
+	return &e
 }
 
 // asAsked checks what no policy says. An account without a password, which is

@@ -2,6 +2,7 @@ package jellyfin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -591,4 +592,33 @@ func TestCreateOnAServerThatIsDown(t *testing.T) {
 	c.http.CloseIdleConnections()
 	_, err := c.CreateUser(t.Context(), newBob(only(u.movies)))
 	wantReason(t, err, sdk.ReasonUnavailable)
+}
+
+// A creation that failed for a passing reason and has deleted its account again
+// says so, so that nobody has to look for it.
+func TestCreateThatWasTakenBackSaysSo(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fault  jellyfintest.Fault
+		undone bool
+	}{
+		"PolicyLocked":   {jellyfintest.Fault{Method: "POST", Path: "/Users/*/Policy", Action: jellyfintest.Locked}, true},
+		"CannotBeUndone": {jellyfintest.Fault{Method: "DELETE", Path: "/Users/*", Action: jellyfintest.Locked}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := start(t, jellyfintest.Config{})
+			c := u.open()
+			u.AddFault(tc.fault)
+			if !tc.undone {
+				u.AddFault(jellyfintest.Fault{Method: "POST", Path: "/Users/*/Policy", Action: jellyfintest.Locked})
+			}
+			_, err := c.CreateUser(t.Context(), sdk.CreateUserRequest{Username: "bob", Password: password, Grant: only(u.movies)})
+			e, ok := errors.AsType[*sdk.Error](err)
+			if !ok || e.Undone != tc.undone {
+				t.Fatalf("undone is %v, %v; want %v", ok && e.Undone, err, tc.undone)
+			}
+			if _, there := u.User("bob"); there == tc.undone {
+				t.Errorf("the account is there: %v", there)
+			}
+		})
+	}
 }

@@ -90,7 +90,7 @@ func (cr *creation) resolve(ctx context.Context, cause error) error {
 			if undone := cr.undo(ctx, found[0].id); undone != nil {
 				return cr.leftBehind(cause, undone)
 			}
-			return cause
+			return takenBack(cause)
 		}
 	}
 	return cr.ambiguous(cause, nil)

@@ -23,6 +23,7 @@ func statusOf(e *sdk.Error, r redactor) error {
 		Source:         toSource.of(e.Source),
 		Retryable:      e.Retryable,
 		UpstreamStatus: int32(e.UpstreamStatus),
+		Undone:         e.Undone,
 	}
 	if e.Source == sdk.SourceHost { // the host's own word
 		info.Source = pb.FailureSource_FAILURE_SOURCE_PLUGIN
@@ -124,6 +125,7 @@ func failureOf(ctx context.Context, msg string, info *pb.FailureInfo) *sdk.Error
 		Message:        text(msg),
 		Retryable:      info.GetRetryable(),
 		UpstreamStatus: int(info.GetUpstreamStatus()),
+		Undone:         info.GetUndone(),
 		Err:            ctx.Err(),
 	}
 	if e.Reason == "" {

@@ -182,6 +182,9 @@ func nothingMade(err error) bool {
 	if !ok {
 		return false
 	}
+	if e.Undone {
+		return true
+	}
 	if e.Origin() == sdk.SourceHost {
 		return e.Kind() == sdk.ReasonUnavailable
 	}

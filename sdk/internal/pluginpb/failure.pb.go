@@ -258,7 +258,10 @@ type FailureInfo struct {
 	// HTTP status that the media server answered, 0 for none.
 	UpstreamStatus int32 `protobuf:"varint,5,opt,name=upstream_status,json=upstreamStatus,proto3" json:"upstream_status,omitempty"`
 	// Inputs that are to blame.
-	Fields        []*FieldProblem `protobuf:"bytes,6,rep,name=fields,proto3" json:"fields,omitempty"`
+	Fields []*FieldProblem `protobuf:"bytes,6,rep,name=fields,proto3" json:"fields,omitempty"`
+	// Nothing is left of what the call may have done before it failed: it was taken
+	// back, and that is certain. A host then need not look for an account.
+	Undone        bool `protobuf:"varint,7,opt,name=undone,proto3" json:"undone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -335,6 +338,13 @@ func (x *FailureInfo) GetFields() []*FieldProblem {
 	return nil
 }
 
+func (x *FailureInfo) GetUndone() bool {
+	if x != nil {
+		return x.Undone
+	}
+	return false
+}
+
 // FieldProblem blames one input.
 type FieldProblem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -404,7 +414,7 @@ var File_zondarr_plugin_v1_failure_proto protoreflect.FileDescriptor
 
 const file_zondarr_plugin_v1_failure_proto_rawDesc = "" +
 	"\n" +
-	"\x1fzondarr/plugin/v1/failure.proto\x12\x11zondarr.plugin.v1\x1a\x1egoogle/protobuf/duration.proto\"\xb6\x02\n" +
+	"\x1fzondarr/plugin/v1/failure.proto\x12\x11zondarr.plugin.v1\x1a\x1egoogle/protobuf/duration.proto\"\xce\x02\n" +
 	"\vFailureInfo\x121\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x19.zondarr.plugin.v1.ReasonR\x06reason\x128\n" +
 	"\x06source\x18\x02 \x01(\x0e2 .zondarr.plugin.v1.FailureSourceR\x06source\x12\x1c\n" +
@@ -412,7 +422,8 @@ const file_zondarr_plugin_v1_failure_proto_rawDesc = "" +
 	"\vretry_after\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"retryAfter\x12'\n" +
 	"\x0fupstream_status\x18\x05 \x01(\x05R\x0eupstreamStatus\x127\n" +
-	"\x06fields\x18\x06 \x03(\v2\x1f.zondarr.plugin.v1.FieldProblemR\x06fields\"R\n" +
+	"\x06fields\x18\x06 \x03(\v2\x1f.zondarr.plugin.v1.FieldProblemR\x06fields\x12\x16\n" +
+	"\x06undone\x18\a \x01(\bR\x06undone\"R\n" +
 	"\fFieldProblem\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
