@@ -29,6 +29,10 @@ const (
 	// was lent last, and scrubMax how many such are: those of servers always are.
 	scrubFor = 10 * time.Minute
 	scrubMax = 4096
+	// scrubLeast is the length of the shortest text that is taken out: a shorter
+	// one stands in ordinary words by chance, and blanking those would garble the
+	// log and tell it.
+	scrubLeast = 4
 )
 
 func newScrubber() *scrubber {
@@ -65,7 +69,7 @@ func (s *scrubber) add(secret string, until time.Time) {
 	// Output is scrubbed line by line.
 	for line := range strings.Lines(secret) {
 		line = strings.TrimRight(line, "\r\n")
-		if line == "" {
+		if len(line) < scrubLeast {
 			continue
 		}
 		old, known := s.lent[line]
