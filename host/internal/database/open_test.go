@@ -330,3 +330,25 @@ func keptBoth(t *testing.T, one, two map[string]map[string][]string) {
 		}
 	}
 }
+
+// One file has one host, whatever way leads to it.
+func TestLockHoldsBehindLinks(t *testing.T) {
+	dir := t.TempDir()
+	file, link, linkedDir := filepath.Join(dir, "zondarr.db"), filepath.Join(dir, "link.db"), filepath.Join(t.TempDir(), "dir")
+	d, err := database.Open(t.Context(), database.Options{URL: "sqlite://" + file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := errors.Join(os.Symlink(file, link), os.Symlink(dir, linkedDir)); err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{link, filepath.Join(linkedDir, "zondarr.db")} {
+		if second, err := database.Open(t.Context(), database.Options{URL: "sqlite://" + other}); !errors.Is(err, database.ErrLocked) {
+			t.Errorf("a second host by %s: %v", filepath.Base(other), err)
+			if err == nil {
+				_ = second.Close() // the test has failed
+			}
+		}
+	}
+}

@@ -84,7 +84,19 @@ func parseSQLite(path string) (location, error) {
 	if err != nil {
 		return location{}, err
 	}
-	return location{dialect: SQLite, path: abs, statementCache: true}, nil
+	return location{dialect: SQLite, path: behindLinks(abs), statementCache: true}, nil
+}
+
+// behindLinks gives the file itself, which may not be there yet: the lock that keeps a
+// second host away stands beside it, whatever way leads to it.
+func behindLinks(path string) string {
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		return file
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		return filepath.Join(dir, filepath.Base(path))
+	}
+	return path
 }
 
 func parsePostgres(raw string) (location, error) {

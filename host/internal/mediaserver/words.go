@@ -77,8 +77,8 @@ func (t target) fromReason(e *sdk.Error) *fault.Error {
 		}
 		return t.blame(e, fault.CodeInvalidInput, []string{"body.settings"})
 	case sdk.ReasonUnavailable, sdk.ReasonTimeout, sdk.ReasonStarting:
-		f := fault.New(fault.Upstream, fault.CodeServerUnreachable, "The media server could not be reached: %s", sentence(e.Message))
-		f.Fields = t.at("body.url", fault.FieldRejected, "Nothing usable answered at this URL.")
+		f := fault.New(fault.Upstream, fault.CodeServerUnreachable, "The media server, or what it depends on, could not be reached: %s", sentence(e.Message))
+		f.Fields = t.at("body.url", fault.FieldRejected, "The media server at this URL, or what it depends on, did not answer.")
 		return f
 	case sdk.ReasonRateLimited:
 		return fault.New(fault.Upstream, fault.CodeServerRateLimited, "The media server asks to slow down: %s", sentence(e.Message))
