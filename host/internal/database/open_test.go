@@ -339,7 +339,11 @@ func TestLockHoldsBehindLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	if err := errors.Join(os.Symlink(file, link), os.Symlink(dir, linkedDir)); err != nil {
 		t.Fatal(err)
 	}
