@@ -1,5 +1,6 @@
-// Command zondarr-plugin-jellyfin serves Jellyfin to Zondarr. The host starts
-// it; run by hand, it describes itself with --describe.
+// Command zondarr-plugin-jellyfin serves Jellyfin to Zondarr: accounts with a
+// password of their own, and what they may see and do. The host starts it and
+// speaks gRPC with it; run by hand, --describe shows what it can do.
 package main
 
 import (

@@ -1,4 +1,6 @@
-// Command zondarr-plugin-plex serves the Plex plugin to a Zondarr host.
+// Command zondarr-plugin-plex serves Plex to Zondarr: people whose accounts live
+// at plex.tv, and the libraries that a media server shares with them. The host
+// starts it and speaks gRPC with it; run by hand, --describe shows what it can do.
 package main
 
 import (

@@ -30,6 +30,9 @@ const correlationHeader = "X-Correlation-ID"
 // apiContext is where frameworkProblem finds the API of a request.
 type apiContext struct{}
 
+// traceParent is the form of the W3C header, version 00.
+var traceParent = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
 var sane = regexp.MustCompile(`^[A-Za-z0-9_-]{8,64}$`)
 
 // correlate gives every request its id, that of the caller if it is sane.
@@ -41,6 +44,10 @@ func (a *API) correlate(next http.Handler) http.Handler {
 		}
 		w.Header().Set(correlationHeader, id)
 		ctx := context.WithValue(sdk.WithCorrelationID(r.Context(), id), apiContext{}, a)
+		if parent := r.Header.Get("Traceparent"); traceParent.MatchString(parent) {
+			// Handed on as it is: the host makes no spans of its own.
+			ctx = sdk.WithTraceContext(ctx, parent, strings.Join(r.Header.Values("Tracestate"), ","))
+		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

@@ -2,12 +2,14 @@ package api
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
 	"github.com/zondarr/zondarr/host/internal/hosttest"
+	"github.com/zondarr/zondarr/sdk"
 )
 
 // While plugins start, health checks are answered and nothing else is.
@@ -30,6 +32,22 @@ func TestActionsTakeNoBody(t *testing.T) {
 	for _, path := range []string{"/api/v1/plugins/rescan", "/api/v1/resume"} {
 		w.post(path, `{}`).want(http.StatusOK)
 		w.post(path, `{"url":"http://elsewhere"}`).refused(http.StatusBadRequest, fault.CodeInvalidInput)
+	}
+}
+
+// W3C trace context of a caller reaches the author of a plugin; what is none does
+// not.
+func TestTraceContextReachesThePlugin(t *testing.T) {
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for header, want := range map[string]string{parent: parent, "00-none": "", parent + "-x": ""} {
+		a := &API{}
+		var got, state string
+		a.correlate(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			got, state = sdk.TraceParent(r.Context()), sdk.TraceState(r.Context())
+		})).ServeHTTP(httptest.NewRecorder(), &http.Request{Header: http.Header{"Traceparent": {header}, "Tracestate": {"a=1"}}})
+		if got != want || want != "" && state != "a=1" {
+			t.Errorf("of %q %q arrives, with state %q; want %q", header, got, state, want)
+		}
 	}
 }
 
