@@ -51,6 +51,7 @@ lint:
 generate:
 	$(GO) generate ./...
 	$(GO) tool -modfile=tools/buf.mod buf generate
+	$(GO) test ./host/internal/api -run Golden -update
 
 # The tests start a server of their own from the machine's PostgreSQL binaries.
 postgres:
