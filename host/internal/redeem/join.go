@@ -25,6 +25,8 @@ type run struct {
 	redemption Redemption
 	password   string
 	parts      []*part
+	// alone says that one account is made, with a password.
+	alone bool
 	// done is closed when this host has done what it can for now.
 	done chan struct{}
 }

@@ -55,6 +55,11 @@ func (s *Service) provision(ctx context.Context, r *run) *Failure {
 			first = append(first, j)
 		}
 	}
+	// Seen before the servers are asked side by side: from then on each part is
+	// its own goroutine's.
+	if both := slices.Concat(first, last); len(both) == 1 {
+		r.alone = both[0].link == nil
+	}
 	var failed atomic.Bool
 	one := func(j *part) {
 		if failed.Load() || ctx.Err() != nil {
@@ -149,7 +154,7 @@ func (s *Service) create(ctx context.Context, r *run, j *part) {
 	}
 	if d := j.differs(); d != "" {
 		fail(sdk.Errorf(sdk.ReasonAccessNotApplied, "%s", d))
-	} else if r.alone() {
+	} else if r.alone {
 		// The one account that was to be made: the transaction that completes the
 		// redemption comes next and writes it down. A host that dies before leaves
 		// a create of unknown outcome, as one that dies before the answer does.
@@ -159,20 +164,6 @@ func (s *Service) create(ctx context.Context, r *run, j *part) {
 	if err := s.durably(ctx, func() error { return s.markDone(ctx, r.hold, j) }); err != nil {
 		fail(err)
 	}
-}
-
-// alone says that the redemption makes one account, with a password.
-func (r *run) alone() bool {
-	n := 0
-	for _, j := range r.parts {
-		if j.step.State != StepSkipped {
-			n++
-		}
-		if j.link != nil {
-			return false
-		}
-	}
-	return n == 1
 }
 
 // nothingMade says that a failed create left nothing behind, beyond doubt: it
