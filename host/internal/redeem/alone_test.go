@@ -14,10 +14,10 @@ func TestOneServerTakesThreeTransactions(t *testing.T) {
 	virtual(t, []string{"home"}, func(t *testing.T, w *world) {
 		s, inv := w.service(), w.invite(new(1), "home")
 		var points []string
-		s.tap = func(point string) error {
+		s.tap = serial(func(point string) error {
 			points = append(points, point)
 			return nil
-		}
+		})
 		s.Start(t.Context())
 		t.Cleanup(func() { s.Stop(t.Context()) })
 		if _, err := s.Join(t.Context(), inv.Code, bob, "", Caller{}); err != nil {
@@ -36,12 +36,12 @@ func TestTheOnlyAccountIsTakenBackAfterDeath(t *testing.T) {
 	virtual(t, []string{"home"}, func(t *testing.T, w *world) {
 		s, inv, before := w.service(), w.invite(new(1), "home"), len(w.all()["home"])
 		frozen := false
-		s.tap = func(point string) error {
+		s.tap = serial(func(point string) error {
 			if frozen = frozen || point == "before complete"; frozen {
 				return errDead
 			}
 			return nil
-		}
+		})
 		s.Start(t.Context())
 		_, _ = s.Join(t.Context(), inv.Code, bob, "", Caller{})
 		s.Stop(t.Context())

@@ -30,7 +30,7 @@ func TestBackupInMidRedemption(t *testing.T) {
 				file := filepath.Join(t.TempDir(), "backup.db")
 				s, inv := w.service(slowly), w.invite(new(2), servers...)
 				var once sync.Once
-				s.tap = func(point string) error {
+				s.tap = serial(func(point string) error {
 					if point == "before complete" {
 						once.Do(func() {
 							if err := w.db.Backup(context.WithoutCancel(t.Context()), file, []byte("keys")); err != nil {
@@ -39,7 +39,7 @@ func TestBackupInMidRedemption(t *testing.T) {
 						})
 					}
 					return nil
-				}
+				})
 				s.Start(t.Context())
 				if res, err := s.Join(t.Context(), inv.Code, bob, "", Caller{}); err != nil || res.State != Completed {
 					t.Fatalf("got %+v, %v", res, err)

@@ -245,12 +245,12 @@ func TestPausedInstanceTouchesNothing(t *testing.T) {
 	virtual(t, []string{"home", "attic"}, func(t *testing.T, w *world) {
 		s, inv := w.service(), w.invite(new(2), "home", "attic")
 		frozen := false
-		s.tap = func(point string) error {
+		s.tap = serial(func(point string) error {
 			if frozen = frozen || point == "before complete"; frozen {
 				return errDead // what the backup holds ends here
 			}
 			return nil
-		}
+		})
 		s.Start(t.Context())
 		if res, err := s.Join(t.Context(), inv.Code, bob, "", Caller{}); err == nil && res.State != InProgress {
 			t.Fatalf("got %+v, %v", res, err)
@@ -292,7 +292,7 @@ func TestPausedInstanceCanBeResolved(t *testing.T) {
 	virtual(t, []string{"home", "attic"}, func(t *testing.T, w *world) {
 		s, inv := w.service(), w.invite(new(2), "home", "attic")
 		done, frozen := 0, false
-		s.tap = func(point string) error {
+		s.tap = serial(func(point string) error {
 			if point == "after done" {
 				done++
 			}
@@ -300,7 +300,7 @@ func TestPausedInstanceCanBeResolved(t *testing.T) {
 				return errDead
 			}
 			return nil
-		}
+		})
 		s.Policy.Parallel = 1
 		s.Start(t.Context())
 		_, _ = s.Join(t.Context(), inv.Code, bob, "", Caller{})

@@ -260,3 +260,13 @@ func together(n int, f func(i int)) {
 	close(start)
 	all.Wait()
 }
+
+// serial makes a tap that several servers' goroutines call at once.
+func serial(tap func(point string) error) func(point string) error {
+	var mu sync.Mutex
+	return func(point string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return tap(point)
+	}
+}

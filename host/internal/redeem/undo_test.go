@@ -263,7 +263,7 @@ func TestOldStepsAreNotUndoneWithoutAnAdmin(t *testing.T) {
 		// A backup taken while the second account was being made, restored days later.
 		s, inv := w.service(), w.invite(new(1), "home", "attic")
 		died := false
-		s.tap = func(point string) error {
+		s.tap = serial(func(point string) error {
 			if point == "turn back" || died {
 				return errDead
 			}
@@ -272,7 +272,7 @@ func TestOldStepsAreNotUndoneWithoutAnAdmin(t *testing.T) {
 				return errDead
 			}
 			return nil
-		}
+		})
 		s.Start(t.Context())
 		w.fakes["attic"].Fault("CreateUser", sdktest.Fault{Times: 1, Err: sdk.Errorf(sdk.ReasonPasswordRejected, "weak")})
 		_, _ = s.Join(t.Context(), inv.Code, bob, "", Caller{})
