@@ -32,6 +32,7 @@ race: postgres gcc
 	$(GO) test -race -short -p 4 -timeout 40m ./...
 
 # The long ones: fault schedules, plugin killing, 100,000 users.
+# Each is named TestSoak….
 soak: postgres
 	$(GO) test -tags soak -run Soak -timeout 90m -v ./...
 

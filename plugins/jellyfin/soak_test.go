@@ -12,7 +12,7 @@ import (
 
 // A hundred thousand users: every one is listed, what is held of them is the index,
 // and an account costs what it costs on an empty server.
-func TestHundredThousandUsers(t *testing.T) {
+func TestSoakHundredThousandUsers(t *testing.T) {
 	const n = 100_000
 	for _, v := range versions {
 		t.Run(v, func(t *testing.T) {
