@@ -28,13 +28,9 @@ func (p *program) backupCommand() *cobra.Command {
 		Long: "Writes a copy of a SQLite database to a file that must not exist. The secret key is not in it:\n" +
 			"keep a copy of the key as well, elsewhere. For PostgreSQL it says which pg_dump line to use.",
 	}
-	config := p.configured(cmd, true)
+	keyed := p.keyed(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, _, err := config()
-		if err != nil {
-			return err
-		}
-		box, err := secret.New(c.SecretKey, c.SecretKeyPrev)
+		c, box, err := keyed()
 		if err != nil {
 			return err
 		}
@@ -68,13 +64,9 @@ func (p *program) restoreCommand() *cobra.Command {
 			"host runs, and when no configured key opens what is sealed in the backup. The restored instance\n" +
 			"starts paused: see `zondarr resume`. For PostgreSQL it says which pg_restore line to use.",
 	}
-	config := p.configured(cmd, true)
+	keyed := p.keyed(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, _, err := config()
-		if err != nil {
-			return err
-		}
-		box, err := secret.New(c.SecretKey, c.SecretKeyPrev)
+		c, box, err := keyed()
 		if err != nil {
 			return err
 		}

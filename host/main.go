@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/zondarr/zondarr/host/internal/secret"
 )
 
 // Stdio is where a command reads and writes.
@@ -78,6 +80,20 @@ func (p *program) configured(cmd *cobra.Command, needKey bool) func() (Config, [
 	addFlags(cmd.Flags())
 	return func() (Config, []string, error) {
 		return load(sources{file: p.file, environ: p.environ, flags: cmd.Flags()}, needKey)
+	}
+}
+
+// keyed adds the settings to a command that seals or opens secrets, and gives a
+// loader of them and of the keys.
+func (p *program) keyed(cmd *cobra.Command) func() (Config, *secret.Box, error) {
+	config := p.configured(cmd, true)
+	return func() (Config, *secret.Box, error) {
+		c, _, err := config()
+		if err != nil {
+			return Config{}, nil, err
+		}
+		box, err := secret.New(c.SecretKey, c.SecretKeyPrev)
+		return c, box, err
 	}
 }
 
