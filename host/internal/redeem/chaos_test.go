@@ -74,6 +74,10 @@ func (h *hosts) tap(t *testing.T, b *host, point string) error {
 		return errDead
 	}
 	h.mu.Lock()
+	if b.dead.Load() { // another of its goroutines died meanwhile
+		h.mu.Unlock()
+		return errDead
+	}
 	b.taps[point]++
 	x := draw(h.chaos.seed, "freeze", strconv.Itoa(b.n), point, strconv.Itoa(b.taps[point]))
 	if !h.immortal.Load() && h.freezes > 0 && x%15 == 0 {
