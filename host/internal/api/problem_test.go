@@ -49,7 +49,11 @@ func TestErrorsRepeatNothing(t *testing.T) {
 			if rapid.Bool().Draw(rt, "wrong member") {
 				properties, _ := op.body["properties"].(object)
 				name := rapid.SampledFrom(append(sortedKeys(properties), "nothing")).Draw(rt, "member")
-				r.body.(object)[name] = rapid.SampledFrom([]any{text, object{"a": text}, []any{text}}).Draw(rt, "value")
+				values := []any{object{"a": text}, []any{text}}
+				if name != "server_type" { // an unknown one is named (R4.4)
+					values = append(values, text)
+				}
+				r.body.(object)[name] = rapid.SampledFrom(values).Draw(rt, "value")
 			}
 		}
 		switch rapid.SampledFrom([]string{"body", "query", "path", "key", "header", "json"}).Draw(rt, "where") {
