@@ -125,6 +125,21 @@ type FieldProblem struct {
 	Message string
 }
 
+// AsUndone gives err with the word that nothing is left of the call (see
+// Error.Undone): for what failed before anything was written, and for what was
+// taken back. Reason and words stay err's own; nil stays nil.
+func AsUndone(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := *Errorf(ReasonOf(err), "%v", err)
+	if known, ok := errors.AsType[*Error](err); ok {
+		e = *known
+	}
+	e.Undone, e.Err = true, err
+	return &e
+}
+
 // Error gives the operation, the server and the cause in words.
 func (e *Error) Error() string {
 	msg := e.Message

@@ -100,3 +100,23 @@ func TestContext(t *testing.T) {
 		t.Error("a value is lost")
 	}
 }
+
+func TestAsUndone(t *testing.T) {
+	if err := sdk.AsUndone(nil); err != nil {
+		t.Fatalf("no failure became %v", err)
+	}
+	cause := &sdk.Error{Reason: sdk.ReasonRateLimited, Source: sdk.SourceUpstream, Message: "slow down", RetryAfter: time.Minute, UpstreamStatus: 429}
+	for _, err := range []error{cause, fmt.Errorf("creating: %w", cause)} {
+		e, ok := errors.AsType[*sdk.Error](sdk.AsUndone(err))
+		if !ok || !e.Undone || e.Reason != cause.Reason || e.Source != cause.Source || e.Message != cause.Message ||
+			e.RetryAfter != cause.RetryAfter || e.UpstreamStatus != cause.UpstreamStatus || !errors.Is(e, cause) {
+			t.Errorf("%v became %+v", err, e)
+		}
+	}
+	if cause.Undone {
+		t.Error("the cause was changed")
+	}
+	if err := sdk.AsUndone(context.DeadlineExceeded); sdk.ReasonOf(err) != sdk.ReasonTimeout || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a deadline became %v", err)
+	}
+}

@@ -2,7 +2,6 @@ package jellyfin
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -22,42 +21,11 @@ const (
 // back. When a later step fails, the account is deleted again.
 func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk.CreateUserResponse, error) {
 	var none sdk.CreateUserResponse
-	began := time.Now()
-	if req.Link != nil {
-		return none, unsupported("link", "is not how Jellyfin's accounts are made: they have a name and a password")
-	}
-	if err := checkPassword(req.Password); err != nil {
-		return none, err
-	}
-	s, err := c.ready(ctx)
+	cr, o, err := c.prepare(ctx, req)
 	if err != nil {
-		return none, err
+		return none, sdk.AsUndone(err) // nothing was asked of the server but reads
 	}
-	if err := checkName(s.version, req.Username); err != nil {
-		return none, err
-	}
-	o, err := grantOverlay(s.version, req.Grant)
-	if err != nil {
-		return none, err
-	}
-	if err := c.checkLibraries(ctx, req.Grant.Libraries, false); err != nil {
-		return none, err
-	}
-	done, err := c.creating.take(ctx, fold(req.Username))
-	if err != nil {
-		return none, err
-	}
-	defer done()
-	absent, err := c.absent(ctx, req.Username)
-	if err != nil {
-		return none, err
-	}
-
-	until, ok := ctx.Deadline()
-	if !ok {
-		until = began.Add(createTime)
-	}
-	cr := creation{client: c, server: s, name: req.Username, password: req.Password, absent: absent, began: began, until: until}
+	defer cr.over()
 	r, err := cr.create(ctx)
 	if err != nil {
 		return none, err
@@ -66,6 +34,47 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 		return none, err
 	}
 	return sdk.CreateUserResponse{User: r.toSDK()}, nil
+}
+
+// prepare refuses all that can be known to fail before anything is written.
+func (c *client) prepare(ctx context.Context, req sdk.CreateUserRequest) (*creation, overlay, error) {
+	began := time.Now()
+	if req.Link != nil {
+		return nil, nil, unsupported("link", "is not how Jellyfin's accounts are made: they have a name and a password")
+	}
+	if err := checkPassword(req.Password); err != nil {
+		return nil, nil, err
+	}
+	s, err := c.ready(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkName(s.version, req.Username); err != nil {
+		return nil, nil, err
+	}
+	o, err := grantOverlay(s.version, req.Grant)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := c.checkLibraries(ctx, req.Grant.Libraries, false); err != nil {
+		return nil, nil, err
+	}
+	over, err := c.creating.take(ctx, fold(req.Username))
+	if err != nil {
+		return nil, nil, err
+	}
+	absent, err := c.absent(ctx, req.Username)
+	if err != nil {
+		over()
+		return nil, nil, err
+	}
+	until, ok := ctx.Deadline()
+	if !ok {
+		until = began.Add(createTime)
+	}
+	return &creation{
+		client: c, server: s, name: req.Username, password: req.Password, absent: absent, over: over, began: began, until: until,
+	}, o, nil
 }
 
 // absent says whether a list of less than a minute ago shows that nobody had the
@@ -100,6 +109,7 @@ type creation struct {
 	name     string
 	password string
 	absent   bool // nobody had the name, less than a minute ago
+	over     func()
 	began    time.Time
 	until    time.Time
 }
@@ -126,7 +136,7 @@ func (cr *creation) create(ctx context.Context) (record, error) {
 		}
 	}
 	if settled := cr.refusal(err); settled {
-		return record{}, cr.whyRefused(ctx, err)
+		return record{}, sdk.AsUndone(cr.whyRefused(ctx, err))
 	}
 	return record{}, cr.resolve(ctx, err)
 }
@@ -145,18 +155,7 @@ func (cr *creation) give(ctx context.Context, r record, o overlay) (record, erro
 	if undone := cr.undo(ctx, r.id); undone != nil {
 		return record{}, cr.leftBehind(err, undone)
 	}
-	return record{}, takenBack(err)
-}
-
-// takenBack is the failure of a creation whose account is deleted again: the
-// server's own, with the word that nothing is left.
-func takenBack(cause error) error {
-	e := *sdk.Errorf(sdk.ReasonOf(cause), "%v", cause)
-	if known, ok := errors.AsType[*sdk.Error](cause); ok {
-		e = *known
-	}
-	e.Undone, e.Err = true, cause
-	return &e
+	return record{}, sdk.AsUndone(err)
 }
 
 // asAsked checks what no policy says. An account without a password, which is

@@ -592,15 +592,20 @@ func TestCreateOnAServerThatIsDown(t *testing.T) {
 	c.http.CloseIdleConnections()
 	_, err := c.CreateUser(t.Context(), newBob(only(u.movies)))
 	wantReason(t, err, sdk.ReasonUnavailable)
+	if e, ok := errors.AsType[*sdk.Error](err); !ok || !e.Undone {
+		t.Errorf("%v leaves in doubt whether anything was made", err)
+	}
 }
 
-// A creation that failed for a passing reason and has deleted its account again
-// says so, so that nobody has to look for it.
+// A creation that failed for a passing reason and left nothing, because it was
+// never sent, was refused, or has deleted its account again, says so, so that
+// nobody has to look for it.
 func TestCreateThatWasTakenBackSaysSo(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fault  jellyfintest.Fault
 		undone bool
 	}{
+		"Refused":        {jellyfintest.Fault{Method: "POST", Path: "/Users/New", Action: jellyfintest.RateLimited}, true},
 		"PolicyLocked":   {jellyfintest.Fault{Method: "POST", Path: "/Users/*/Policy", Action: jellyfintest.Locked}, true},
 		"CannotBeUndone": {jellyfintest.Fault{Method: "DELETE", Path: "/Users/*", Action: jellyfintest.Locked}, false},
 	} {

@@ -77,7 +77,7 @@ func (cr *creation) resolve(ctx context.Context, cause error) error {
 		found, err := cr.lookUp(ctx, cr.name, cr.now())
 		switch {
 		case sdk.ReasonOf(err) == sdk.ReasonNotFound && over:
-			return cause // it is not there, and will not be
+			return sdk.AsUndone(cause) // it is not there, and will not be
 		case sdk.ReasonOf(err) == sdk.ReasonNotFound:
 			continue
 		case err != nil:
@@ -90,7 +90,7 @@ func (cr *creation) resolve(ctx context.Context, cause error) error {
 			if undone := cr.undo(ctx, found[0].id); undone != nil {
 				return cr.leftBehind(cause, undone)
 			}
-			return takenBack(cause)
+			return sdk.AsUndone(cause)
 		}
 	}
 	return cr.ambiguous(cause, nil)

@@ -35,27 +35,18 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 	}
 	over, err := c.turns.take(ctx, req.Link.ID)
 	if err != nil {
-		return sdk.CreateUserResponse{}, err
+		return sdk.CreateUserResponse{}, sdk.AsUndone(err)
 	}
 	defer over()
-	r, who, err := c.admit(ctx, guest, req.Link.ID, asked)
+	r, who, set, err := c.prepare(ctx, guest, req.Link.ID, libraries, asked)
 	if err != nil {
-		return sdk.CreateUserResponse{}, err
-	}
-	if _, home := r.member(who.id); asked.liveTV == sdk.Allow && !home {
-		return sdk.CreateUserResponse{}, needsHome()
-	}
-	if err := c.exist(ctx, r, libraries); err != nil {
-		return sdk.CreateUserResponse{}, err
-	}
-	_, elsewhere := r.otherServer(who)
-	set, err := c.settingsFor(ctx, r, who, nil, asked.orDefaults(elsewhere))
-	if err != nil {
-		return sdk.CreateUserResponse{}, err
+		return sdk.CreateUserResponse{}, sdk.AsUndone(err) // nothing was asked of Plex but reads
 	}
 	sh, err := c.invite(ctx, r, who, libraries, set)
-	if err != nil {
+	if sdk.ReasonOf(err) == sdk.ReasonAmbiguous {
 		return sdk.CreateUserResponse{}, err
+	} else if err != nil {
+		return sdk.CreateUserResponse{}, sdk.AsUndone(err) // refused, or never sent
 	}
 	sh, err = c.settle(ctx, r, sh, guest, libraries, set)
 	if err != nil {
@@ -67,6 +58,24 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 		out.Message = acceptByHand
 	}
 	return out, err
+}
+
+// prepare refuses all that can be known to fail before anything is written, and
+// gives what is needed to share.
+func (c *client) prepare(ctx context.Context, guest principal, id string, libraries selection, asked wishes) (roster, invitee, sharing, error) {
+	r, who, err := c.admit(ctx, guest, id, asked)
+	if err != nil {
+		return roster{}, invitee{}, sharing{}, err
+	}
+	if _, home := r.member(who.id); asked.liveTV == sdk.Allow && !home {
+		return roster{}, invitee{}, sharing{}, needsHome()
+	}
+	if err := c.exist(ctx, r, libraries); err != nil {
+		return roster{}, invitee{}, sharing{}, err
+	}
+	_, elsewhere := r.otherServer(who)
+	set, err := c.settingsFor(ctx, r, who, nil, asked.orDefaults(elsewhere))
+	return r, who, set, err
 }
 
 // guestOf takes the invitee's sign-in out of a request.
@@ -257,5 +266,5 @@ func (c *client) undo(ctx context.Context, r roster, who invitee, cause error) e
 		out.Source, out.Err = sdk.SourceUpstream, errors.Join(cause, err)
 		return out
 	}
-	return cause
+	return sdk.AsUndone(cause)
 }

@@ -186,6 +186,7 @@ func TestCreateRefused(t *testing.T) {
 			r.fake.ClearRequests()
 			_, err := r.createLinked(linked, ask)
 			r.want(err, tt.reason, tt.says)
+			wantUndone(t, err)
 			r.wantNoWrites()
 			if after := r.fake.LiveShares(); len(after) != len(before) {
 				t.Errorf("shares changed: %+v", after)

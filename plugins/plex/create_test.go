@@ -378,6 +378,7 @@ func TestCreateRateLimited(t *testing.T) {
 	r.fake.AddFault(plextest.Fault{Kind: plextest.FaultRateLimit, Method: "POST", Path: "/api/v2/shared_servers", RetryAfter: "600"})
 	_, err := r.createLinked(linked, sdk.Grant{Libraries: r.only("Movies")})
 	r.want(err, sdk.ReasonRateLimited)
+	wantUndone(t, err)
 	if n := len(r.fake.LiveShares()); n != 0 {
 		t.Errorf("%d shares", n)
 	}

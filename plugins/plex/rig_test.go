@@ -251,6 +251,14 @@ func (r *rig) mustCreate(a plextest.Account, titles ...string) sdk.User {
 	return out.User
 }
 
+// wantUndone says that the host need not look for what the call may have made.
+func wantUndone(t *testing.T, err error) {
+	t.Helper()
+	if e, ok := errors.AsType[*sdk.Error](err); !ok || !e.Undone {
+		t.Errorf("%v does not say that nothing is left", err)
+	}
+}
+
 // want fails unless an error has the reason, and shows its words.
 func (r *rig) want(err error, reason sdk.Reason, contains ...string) {
 	r.t.Helper()
