@@ -93,6 +93,7 @@ type sealer interface {
 	Seal(context string, plaintext []byte) ([]byte, error)
 	Open(context string, sealed []byte) ([]byte, error)
 	MAC(parts ...string) []byte
+	SameMAC(mac []byte, parts ...string) bool
 }
 
 type pause interface {

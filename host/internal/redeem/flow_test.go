@@ -16,6 +16,7 @@ import (
 	"github.com/zondarr/zondarr/host/internal/invitation"
 	"github.com/zondarr/zondarr/host/internal/page"
 	"github.com/zondarr/zondarr/host/internal/registry"
+	"github.com/zondarr/zondarr/host/internal/secret"
 	"github.com/zondarr/zondarr/sdk"
 	"github.com/zondarr/zondarr/sdk/sdktest"
 )
@@ -31,6 +32,14 @@ func TestIdempotencyKeys(t *testing.T) {
 		again, err := s.Join(t.Context(), strings.ToLower(inv.Code), bob, "key", Caller{})
 		if err != nil || again.PublicID != first.PublicID || len(again.Users) != 1 {
 			t.Errorf("again: %+v, %v", again, err)
+		}
+		// Also under a new secret key, for as long as the old one is known.
+		s.Box, err = secret.New("another secret key of thirty-two bytes or more", "a secret key of at least thirty-two bytes")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := s.Join(t.Context(), inv.Code, bob, "key", Caller{}); err != nil || again.PublicID != first.PublicID {
+			t.Errorf("after a rotation: %+v, %v", again, err)
 		}
 		// The password is not part of what is compared: it is stored nowhere.
 		if _, err := s.Join(t.Context(), inv.Code, Request{Username: "bob", Password: "another one"}, "key", Caller{}); err != nil {

@@ -2,7 +2,6 @@ package redeem
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -46,9 +45,8 @@ func (s *Service) Join(ctx context.Context, code string, req Request, idempotenc
 	if err != nil {
 		return Result{}, err
 	}
-	mac := s.requestMAC(offer.Code, req)
 	if key != nil {
-		if known, ok, err := s.replay(ctx, offer.Code, *key, mac); err != nil || ok {
+		if known, ok, err := s.replay(ctx, offer.Code, *key, req); err != nil || ok {
 			if err != nil {
 				return Result{}, err
 			}
@@ -70,10 +68,13 @@ func (s *Service) Join(ctx context.Context, code string, req Request, idempotenc
 	if _, err := p.check(req); err != nil {
 		return Result{}, err
 	}
-	r, err := s.begin(ctx, p, req, key, mac, caller)
+	if err := s.askAbout(ctx, offer.Code, req.LinkIDs); err != nil {
+		return Result{}, err
+	}
+	r, err := s.begin(ctx, p, req, key, caller)
 	if database.ConflictOn(err, redemption.Table, redemption.FieldCode, redemption.FieldIdempotencyKey) {
 		// The same request came twice at once, and the other was first.
-		known, ok, err := s.replay(ctx, offer.Code, *key, mac)
+		known, ok, err := s.replay(ctx, offer.Code, *key, req)
 		if err != nil {
 			return Result{}, err
 		}
@@ -114,7 +115,8 @@ func stopping() error {
 
 // begin is the first transaction: a use is taken, and everything is written down
 // that will be done.
-func (s *Service) begin(ctx context.Context, seen plan, req Request, key *string, mac []byte, caller Caller) (*run, error) {
+func (s *Service) begin(ctx context.Context, seen plan, req Request, key *string, caller Caller) (*run, error) {
+	mac := s.Box.MAC(said(seen.offer.Code, req)...)
 	return inTx(ctx, s, "begin", func(ctx context.Context, tx *db.Tx) (*run, error) {
 		offer, err := s.Invitations.ReserveTx(ctx, tx, seen.offer)
 		if err != nil {
@@ -202,14 +204,14 @@ func checkKey(key string) (*string, error) {
 	return &key, nil
 }
 
-// requestMAC is over everything but the password.
-func (s *Service) requestMAC(code string, req Request) []byte {
+// said is all of a request but the password: what a MAC knows it again by.
+func said(code string, req Request) []string {
 	links := slices.Sorted(slices.Values(req.LinkIDs))
-	return s.Box.MAC(append([]string{"redemption", code, req.Username, ptr(req.Email), ptr(req.DisplayName)}, links...)...)
+	return append([]string{"redemption", code, req.Username, ptr(req.Email), ptr(req.DisplayName)}, links...)
 }
 
 // replay finds the redemption of a key that is still kept.
-func (s *Service) replay(ctx context.Context, code, key string, mac []byte) (Redemption, bool, error) {
+func (s *Service) replay(ctx context.Context, code, key string, req Request) (Redemption, bool, error) {
 	row, err := withSteps(s.DB.Ent.Redemption.Query().Where(redemption.Code(code), redemption.IdempotencyKey(key))).Only(ctx)
 	if db.IsNotFound(err) {
 		return Redemption{}, false, nil
@@ -221,7 +223,7 @@ func (s *Service) replay(ctx context.Context, code, key string, mac []byte) (Red
 	if s.Now().Sub(r.CreatedAt) >= s.Policy.KeyLife {
 		return Redemption{}, false, s.forgetKeys(ctx, redemption.ID(r.ID))
 	}
-	if !hmac.Equal(r.requestMAC, mac) {
+	if !s.Box.SameMAC(r.requestMAC, said(code, req)...) {
 		return Redemption{}, false, fault.New(fault.Conflict, fault.CodeIdempotencyKeyReused, "This idempotency key was used for another request.")
 	}
 	return r, true, nil

@@ -27,7 +27,7 @@ func TestOldHandsChangeNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := first.begin(t.Context(), first.plan(offer), bob, nil, nil, Caller{})
+		r, err := first.begin(t.Context(), first.plan(offer), bob, nil, Caller{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/zondarr/zondarr/ent/db"
 	linkrow "github.com/zondarr/zondarr/ent/db/link"
+	"github.com/zondarr/zondarr/ent/db/predicate"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
 	"github.com/zondarr/zondarr/sdk"
@@ -217,6 +218,26 @@ func (s *Service) ask(ctx context.Context, row *db.Link) (*db.Link, error) {
 	})
 }
 
+// askAbout asks the realms about links that are about to be redeemed and that
+// nobody has seen approved yet: the invitee may be faster than the poll.
+func (s *Service) askAbout(ctx context.Context, code string, publicIDs []string) error {
+	if len(publicIDs) == 0 {
+		return nil
+	}
+	rows, err := s.DB.Ent.Link.Query().Where(linkrow.PublicIDIn(publicIDs...), linkrow.Code(code), linkrow.StateEQ(linkrow.StatePending)).All(ctx)
+	if err != nil {
+		return database.Wrap("list", entityLink, err)
+	}
+	for _, row := range rows {
+		if row.ServerID != nil && row.SealedState != nil {
+			if _, err := s.ask(ctx, row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // told writes down what the realm said.
 func (s *Service) told(ctx context.Context, row *db.Link, resp sdk.PollLinkResponse) (*db.Link, error) {
 	if len(resp.State) == 0 && resp.Status != sdk.LinkApproved {
@@ -315,7 +336,13 @@ func (s *Service) claimLinks(ctx context.Context, tx *db.Tx, p plan, publicIDs [
 	now := s.Now()
 	out := map[string]link{}
 	for _, realm := range realms {
-		i := slices.IndexFunc(rows, func(r *db.Link) bool { return r.Realm == realm })
+		ofRealm := func(r *db.Link) bool { return r.Realm == realm }
+		i := slices.IndexFunc(rows, ofRealm)
+		if i >= 0 && slices.ContainsFunc(rows[i+1:], ofRealm) {
+			return nil, fault.InvalidInput(fault.Field{
+				Location: "body.link_ids", Code: fault.FieldDuplicate, Message: "Two sign-ins at the same place. Give one of them.",
+			})
+		}
 		if i < 0 {
 			return nil, notApproved(p, realm)
 		}
@@ -361,11 +388,22 @@ func (s *Service) bindLinks(ctx context.Context, tx *db.Tx, links map[string]lin
 	return nil
 }
 
-// releaseLinks lets a redemption that did not work leave its links usable.
-func (s *Service) releaseLinks(ctx context.Context, tx *db.Tx, redemptionID uuid.UUID) error {
-	_, err := tx.Link.Update().Where(linkrow.ClaimedBy(redemptionID), linkrow.StateEQ(linkrow.StateClaimed)).
-		SetState(linkrow.StateApproved).ClearClaimedBy().SetUpdatedAt(s.Now()).Save(ctx)
-	return database.Wrap("update", entityLink, err)
+// releaseLinks lets a redemption that did not work leave its links usable, but
+// for those whose sign-in has ended at the realm.
+func (s *Service) releaseLinks(ctx context.Context, tx *db.Tx, redemptionID uuid.UUID, ends []end) error {
+	release := func(to linkrow.State, which ...predicate.Link) error {
+		_, err := tx.Link.Update().Where(linkrow.ClaimedBy(redemptionID), linkrow.StateEQ(linkrow.StateClaimed)).Where(which...).
+			SetState(to).ClearClaimedBy().SetUpdatedAt(s.Now()).Save(ctx)
+		return database.Wrap("update", entityLink, err)
+	}
+	for _, e := range ends {
+		if e.step.linkID != nil && e.failure != nil && e.failure.ErrorCode == fault.CodeLinkNotApproved {
+			if err := release(linkrow.StateExpired, linkrow.ID(*e.step.linkID)); err != nil {
+				return err
+			}
+		}
+	}
+	return release(linkrow.StateApproved)
 }
 
 func (s *Service) consumeLinks(ctx context.Context, tx *db.Tx, redemptionID uuid.UUID) error {

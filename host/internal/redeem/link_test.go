@@ -2,7 +2,9 @@ package redeem
 
 import (
 	"bytes"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,8 +59,11 @@ func TestLinkServesEveryServerOfItsRealm(t *testing.T) {
 			t.Errorf("without a link: %v", err)
 		}
 		l, err := s.BeginLink(t.Context(), inv.Code, sdktest.FakeRealm, Caller{Address: "203.0.113.7"})
-		if err != nil || l.State != LinkPending || l.AuthorizeURL == "" || len(l.ServerIDs) != 2 || l.PollAfter < time.Second {
+		if err != nil || l.State != LinkPending || len(l.ServerIDs) != 2 || l.PollAfter < time.Second {
 			t.Fatalf("begun %+v, %v", l, err)
+		}
+		if back := url.QueryEscape("https://join.example.org/j/" + inv.Code); !strings.Contains(l.AuthorizeURL, back) {
+			t.Errorf("%s does not lead back to the invitation", l.AuthorizeURL)
 		}
 		// What the plugin needs to go on is sealed.
 		if row := w.db.Ent.Link.Query().OnlyX(t.Context()); bytes.Contains(row.SealedState, []byte("link-token")) || len(row.SealedState) == 0 {
@@ -127,6 +132,94 @@ func TestFailedRedemptionLeavesTheLinkUsable(t *testing.T) {
 			t.Errorf("with another invitation: %v", err)
 		}
 	})
+}
+
+// The invitee may be faster than whoever polls.
+func TestApprovalIsSeenByTheRedemption(t *testing.T) {
+	linkedWorld(t, func(t *testing.T, w *world) {
+		s, inv := w.start(), w.invite(new(1), "home")
+		l, err := s.BeginLink(t.Context(), inv.Code, sdktest.FakeRealm, Caller{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		w.fake.Approve(*l.UserCode, sdk.LinkedAccount{ID: "account-bob", Username: "bob", Email: "bob@example.org"})
+		if res, err := s.Join(t.Context(), inv.Code, Request{LinkIDs: []string{l.ID}}, "", Caller{}); err != nil || res.State != Completed {
+			t.Errorf("got %+v, %v", res, err)
+		}
+	})
+}
+
+func TestSignInThatEndedIsNotUsedAgain(t *testing.T) {
+	linkedWorld(t, func(t *testing.T, w *world) {
+		s, inv := w.start(), w.invite(new(1), "home")
+		l := w.signIn(s, inv.Code, "bob")
+		w.fakes["home"].Fault("CreateUser", sdktest.Fault{Times: 1, Err: sdk.Errorf(sdk.ReasonLinkExpired, "signed out")})
+		req := Request{LinkIDs: []string{l.ID}}
+		for range 2 {
+			if _, err := s.Join(t.Context(), inv.Code, req, "", Caller{}); fault.CodeOf(err) != fault.CodeLinkNotApproved {
+				t.Errorf("with a sign-in that has ended: %v", err)
+			}
+		}
+		if l, err := s.PollLink(t.Context(), inv.Code, l.ID); err != nil || l.State != LinkExpired {
+			t.Errorf("afterwards the link is %+v, %v", l, err)
+		}
+		req.LinkIDs = []string{w.signIn(s, inv.Code, "bob").ID}
+		if res, err := s.Join(t.Context(), inv.Code, req, "", Caller{}); err != nil || res.State != Completed {
+			t.Errorf("with a new one: %+v, %v", res, err)
+		}
+	})
+}
+
+func TestTwoSignInsAtOneRealm(t *testing.T) {
+	linkedWorld(t, func(t *testing.T, w *world) {
+		s, inv := w.start(), w.invite(new(1), "home")
+		req := Request{LinkIDs: []string{w.signIn(s, inv.Code, "bob").ID, w.signIn(s, inv.Code, "eve").ID}}
+		_, err := s.Join(t.Context(), inv.Code, req, "", Caller{})
+		if fault.CodeOf(err) != fault.CodeInvalidInput || fault.As(err).Fields[0].Location != "body.link_ids" || w.uses(inv) != 0 {
+			t.Errorf("got %v, %d uses", err, w.uses(inv))
+		}
+	})
+}
+
+// An account that was there before is told what it is: the owner's, or a member's.
+func TestAccountThatTheServerKnows(t *testing.T) {
+	linkedWorld(t, func(t *testing.T, w *world) {
+		s, inv := w.start(), w.invite(new(1), "home")
+		for account, tc := range map[string]struct {
+			protected bool
+			want      string
+		}{
+			"owner":  {true, fault.CodeLinkedAccountIsOwner},
+			"member": {false, fault.CodeAlreadyMember},
+		} {
+			w.member("home", account, tc.protected)
+			req := Request{LinkIDs: []string{w.signIn(s, inv.Code, account).ID}}
+			if _, err := s.Join(t.Context(), inv.Code, req, "", Caller{}); fault.CodeOf(err) != tc.want || w.uses(inv) != 0 {
+				t.Errorf("%s: got %v, %d uses; want %s", account, err, w.uses(inv), tc.want)
+			}
+		}
+	})
+}
+
+// member gives an account of the realm access to a server behind Zondarr's back.
+func (w *world) member(server, account string, protected bool) {
+	w.t.Helper()
+	fs := w.fakes[server]
+	c := w.fake.Client(fs.Ref()).(sdktest.Client)
+	begun, err := c.BeginLink(w.t.Context(), sdk.BeginLinkRequest{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.fake.Approve(begun.UserCode, sdk.LinkedAccount{ID: "account-" + account, Username: account})
+	made, err := c.CreateUser(w.t.Context(), sdk.CreateUserRequest{
+		Grant: sdk.Grant{Libraries: sdk.LibraryAccess{Mode: sdk.LibraryNone}},
+		Link:  &sdk.LinkedAccount{Realm: sdktest.FakeRealm, ID: "account-" + account, Username: account, State: begun.State},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	fs.ChangeUser(made.User.ID, func(u *sdk.User) { u.Protected = protected })
 }
 
 func TestOneLinkIsClaimedOnce(t *testing.T) {

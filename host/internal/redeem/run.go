@@ -107,13 +107,16 @@ func (s *Service) create(ctx context.Context, r *run, j *part) {
 	}
 	// Looked up before anything is asked for: an account that is found later is
 	// ours only if it was not there now.
-	_, err = s.find(ctx, p, j.step, s.Policy.NameAge)
+	found, err := s.find(ctx, p, j.step, s.Policy.NameAge)
 	if err == nil && s.Policy.NameAge > 0 {
 		// A list that is not fresh may still have what is gone since: an earlier
 		// attempt that was taken back.
-		_, err = s.find(ctx, p, j.step, 0)
+		found, err = s.find(ctx, p, j.step, 0)
 	}
 	switch {
+	case err == nil && j.link != nil && found.Protected:
+		fail(sdk.Errorf(sdk.ReasonProtected, "the account is the owner's or an administrator's"))
+		return
 	case err == nil && j.link != nil:
 		fail(sdk.Errorf(sdk.ReasonAlreadyMember, "the account has access already"))
 		return

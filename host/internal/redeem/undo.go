@@ -114,7 +114,7 @@ func (s *Service) writeEnds(ctx context.Context, tx *db.Tx, r Redemption, why Fa
 			return false, err
 		}
 	}
-	if err := s.releaseLinks(ctx, tx, r.ID); err != nil {
+	if err := s.releaseLinks(ctx, tx, r.ID, ends); err != nil {
 		return false, err
 	}
 	u := one(tx, r.ID).SetUpdatedAt(s.Now()).

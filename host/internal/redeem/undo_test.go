@@ -29,7 +29,7 @@ var bob = Request{Username: "bob", Password: goodPassword}
 func TestNamesStayClaimedUntilAllIsTakenBack(t *testing.T) {
 	virtual(t, []string{"home", "attic"}, func(t *testing.T, w *world) {
 		s, inv, before := w.start(), w.invite(nil, "home", "attic"), w.all()
-		w.fakes["attic"].Fault("CreateUser", sdktest.Fault{Times: 1, Err: sdk.Errorf(sdk.ReasonLimitReached, "full")})
+		w.fakes["attic"].Fault("CreateUser", sdktest.Fault{Times: 1, Delay: time.Second, Err: sdk.Errorf(sdk.ReasonLimitReached, "full")})
 		w.fakes["home"].Fault("DeleteUser", sdktest.Fault{Err: sdk.Errorf(sdk.ReasonUnavailable, "down")})
 		res, err := s.Join(t.Context(), inv.Code, bob, "", Caller{})
 		if fault.CodeOf(err) != fault.CodeServerLimitReached || res.State != Undoing {
@@ -274,7 +274,7 @@ func TestOldStepsAreNotUndoneWithoutAnAdmin(t *testing.T) {
 			return nil
 		})
 		s.Start(t.Context())
-		w.fakes["attic"].Fault("CreateUser", sdktest.Fault{Times: 1, Err: sdk.Errorf(sdk.ReasonPasswordRejected, "weak")})
+		w.fakes["attic"].Fault("CreateUser", sdktest.Fault{Times: 1, Delay: time.Second, Err: sdk.Errorf(sdk.ReasonPasswordRejected, "weak")})
 		_, _ = s.Join(t.Context(), inv.Code, bob, "", Caller{})
 		s.Stop(t.Context())
 		time.Sleep(25 * time.Hour)

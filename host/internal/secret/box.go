@@ -132,8 +132,16 @@ func (b *Box) keys() []*key {
 
 // MAC gives an HMAC-SHA256 of parts under the current key. The parts are
 // length-prefixed: ("ab","c") and ("a","bc") differ.
-func (b *Box) MAC(parts ...string) []byte {
-	m := hmac.New(sha256.New, b.current.mac)
+func (b *Box) MAC(parts ...string) []byte { return b.current.sum(parts) }
+
+// SameMAC says whether MAC gave mac for the same parts, under the current or the
+// previous key.
+func (b *Box) SameMAC(mac []byte, parts ...string) bool {
+	return slices.ContainsFunc(b.keys(), func(k *key) bool { return hmac.Equal(mac, k.sum(parts)) })
+}
+
+func (k *key) sum(parts []string) []byte {
+	m := hmac.New(sha256.New, k.mac)
 	for _, p := range parts {
 		fmt.Fprintf(m, "%d:", len(p))
 		m.Write([]byte(p))

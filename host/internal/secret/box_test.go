@@ -93,3 +93,21 @@ func TestMACKeepsPartsApart(t *testing.T) {
 		t.Fatal("the parts run together")
 	}
 }
+
+func TestMACOutlivesRotation(t *testing.T) {
+	mac := newBox(t, keyA, "").MAC("ab", "c")
+	for _, tt := range []struct {
+		box   *secret.Box
+		parts []string
+		want  bool
+	}{
+		{newBox(t, keyA, ""), []string{"ab", "c"}, true},
+		{newBox(t, keyB, keyA), []string{"ab", "c"}, true},
+		{newBox(t, keyB, keyA), []string{"a", "bc"}, false},
+		{newBox(t, keyB, ""), []string{"ab", "c"}, false},
+	} {
+		if got := tt.box.SameMAC(mac, tt.parts...); got != tt.want {
+			t.Errorf("%q is the same: %v, want %v", tt.parts, got, tt.want)
+		}
+	}
+}
