@@ -57,8 +57,10 @@ type Provisioner interface {
 	// A name that is taken is ReasonUsernameTaken; an account that already has
 	// access is ReasonAlreadyMember, and then nothing was changed. When it is
 	// not known whether an account is left behind, the error is ReasonAmbiguous
-	// (or any retryable one): the host then looks before it acts. Nothing is
-	// retried blindly. A user may be StatusPending: that is a success.
+	// (or any retryable one): the host then looks before it acts, and keeps the
+	// name for as long. Where it is known that nothing is left, say so with
+	// AsUndone. Nothing is retried blindly. A user may be StatusPending: that is a
+	// success.
 	// Deadline: 60 s.
 	CreateUser(ctx context.Context, req CreateUserRequest) (CreateUserResponse, error)
 
