@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/hosttest"
@@ -250,7 +251,7 @@ func TestBesideAnOlderHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closed(t, host)
-	ctx, cancel := context.WithTimeout(t.Context(), 1e9)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var e *database.VersionError
 	if _, err := database.Open(ctx, database.Options{URL: at, Beside: true, Migrations: newer(t)}); !errors.As(err, &e) || e.Program != 99999 {
