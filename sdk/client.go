@@ -166,7 +166,10 @@ type (
 		// MaxAge is how old the plugin's knowledge may be that the answer rests on;
 		// 0 means that the media server is asked now. Plugins of servers without a
 		// look-up of their own keep a list for it, so that asking before every
-		// creation does not cost a list each time; others ignore it.
+		// creation does not cost a list each time; others ignore it. A plugin that
+		// answers ReasonNotFound from a kept list that is older than the call sets
+		// Error.Stale, so that the host does not take the name's absence as proof;
+		// with 0 it never does.
 		MaxAge time.Duration
 	}
 	// FindUserResponse holds the user that was found.

@@ -108,6 +108,10 @@ type Error struct {
 	// sets it, so that the host does not have to look for the account, and the
 	// name is free at once.
 	Undone bool
+	// Stale says that the answer rests on knowledge from before the call
+	// (FindUserRequest.MaxAge): what was not there then may be there now. With
+	// ReasonNotFound it tells the host not to take the absence as proof.
+	Stale bool
 	// Fields name the inputs that are to blame.
 	Fields []FieldProblem
 	// Err is the cause, for errors.Is and errors.As within the process.

@@ -24,6 +24,7 @@ func statusOf(e *sdk.Error, r redactor) error {
 		Retryable:      e.Retryable,
 		UpstreamStatus: int32(e.UpstreamStatus),
 		Undone:         e.Undone,
+		Stale:          e.Stale,
 	}
 	if e.Source == sdk.SourceHost { // the host's own word
 		info.Source = pb.FailureSource_FAILURE_SOURCE_PLUGIN
@@ -126,6 +127,7 @@ func failureOf(ctx context.Context, msg string, info *pb.FailureInfo) *sdk.Error
 		Retryable:      info.GetRetryable(),
 		UpstreamStatus: int(info.GetUpstreamStatus()),
 		Undone:         info.GetUndone(),
+		Stale:          info.GetStale(),
 		Err:            ctx.Err(),
 	}
 	if e.Reason == "" {

@@ -45,6 +45,7 @@ func TestFailuresTravel(t *testing.T) {
 			RetryAfter:     time.Duration(rapid.Int64Range(0, int64(24*time.Hour)).Draw(t, "wait")),
 			UpstreamStatus: rapid.IntRange(0, 599).Draw(t, "status"),
 			Undone:         rapid.Bool().Draw(t, "undone"),
+			Stale:          rapid.Bool().Draw(t, "stale"),
 		}
 		for range rapid.IntRange(0, 4).Draw(t, "fields") {
 			sent.Fields = append(sent.Fields, sdk.FieldProblem{Field: drawText(t, "field"), Code: drawText(t, "code"), Message: drawText(t, "help")})

@@ -45,6 +45,7 @@ func TestBrokenPrograms(t *testing.T) {
 		{"insistent", "deletes a user, and is content when it is gone", "DeleteUser"},
 		{"tidy", "sets permissions and limits, and leaves the rest", "setting "},
 		{"lazy", "replaces a password", "an empty password is accepted"},
+		{"nostalgic", "asks the media server now when it is told to", "FindUser with MaxAge 0 answers from what it knew before the call"},
 		{"short", "lists every user, and admits when the list is cut", "was made and is not in the list"},
 	} {
 		t.Run(tt.fault, func(t *testing.T) {

@@ -174,6 +174,7 @@ func problem(resp *http.Response, isJSON bool) error {
 		return e
 	}
 	e.Reason, e.Source, e.Message, e.Fields, e.Retryable = p.Error, p.Source, p.Message, p.Fields, p.Retryable || p.Error.Transient()
+	e.Stale = p.Stale
 	if p.WaitMS > 0 {
 		e.RetryAfter = time.Duration(p.WaitMS) * time.Millisecond
 	}
@@ -245,6 +246,9 @@ func (c *fakeClient) ListUsers(ctx context.Context, _ sdk.ListUsersRequest, yiel
 func (c *fakeClient) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.FindUserResponse, error) {
 	var out sdk.FindUserResponse
 	q := url.Values{"username": {req.Username}, "account": {req.AccountID}}
+	if req.MaxAge > 0 {
+		q.Set("max_age", req.MaxAge.String())
+	}
 	_, err := c.do(ctx, step{op: "FindUser", first: true, last: true}, http.MethodGet, "/find?"+q.Encode(), nil, &out.User)
 	return out, err
 }

@@ -22,6 +22,11 @@ type Fault struct {
 	Commit bool
 	// Lie answers success and does something else. It goes with Times and nothing else.
 	Lie Lie
+	// Stale answers FindUser from a list that was kept from before there was anybody:
+	// where MaxAge allows it, ReasonNotFound with Error.Stale, although the user may
+	// exist. Without it a Fake asks its server each time. A call with MaxAge 0 is
+	// answered truly, and counts towards Times like any other.
+	Stale bool
 	// Answer changes the user that the verb answers, and the client believes it.
 	// What is stored stays.
 	Answer func(*sdk.User)

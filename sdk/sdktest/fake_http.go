@@ -33,6 +33,7 @@ type (
 		Retryable bool
 		WaitMS    int64
 		Committed bool
+		Stale     bool
 		Fields    []sdk.FieldProblem
 	}
 	fakeNewUser struct {
@@ -63,7 +64,7 @@ func (s *FakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer := httptest.NewRecorder()
-	s.route(answer, r, body, f.Lie)
+	s.route(answer, r, body, f)
 	if (f.Commit || f.Answer != nil) && answer.Code < 300 {
 		if s.goWrong(w, r, f) {
 			return
@@ -100,7 +101,7 @@ func (s *FakeServer) goWrong(w http.ResponseWriter, r *http.Request, f Fault) bo
 		}
 		writeJSON(w, status, fakeProblem{
 			Error: f.Err.Kind(), Source: f.Err.Source, Message: f.Err.Message, Retryable: f.Err.Retryable,
-			WaitMS: f.Err.RetryAfter.Milliseconds(), Committed: f.Commit, Fields: f.Err.Fields,
+			WaitMS: f.Err.RetryAfter.Milliseconds(), Committed: f.Commit, Stale: f.Err.Stale, Fields: f.Err.Fields,
 		})
 		return true
 	}
@@ -129,7 +130,8 @@ func refuse(w http.ResponseWriter, status int, reason sdk.Reason, message string
 	writeJSON(w, status, fakeProblem{Error: reason, Message: message})
 }
 
-func (s *FakeServer) route(w http.ResponseWriter, r *http.Request, body json.RawMessage, lie Lie) {
+func (s *FakeServer) route(w http.ResponseWriter, r *http.Request, body json.RawMessage, f Fault) {
+	lie := f.Lie
 	if r.Method == http.MethodGet && r.URL.Path == "/info" {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -160,7 +162,7 @@ func (s *FakeServer) route(w http.ResponseWriter, r *http.Request, body json.Raw
 	case "GET /users":
 		s.listLocked(w, r)
 	case "GET /find":
-		s.findLocked(w, r)
+		s.findLocked(w, r, f.Stale)
 	case "GET /users/*":
 		s.answerLocked(w, s.users[id])
 	case "POST /users":
@@ -208,8 +210,12 @@ func (s *FakeServer) listLocked(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, page)
 }
 
-func (s *FakeServer) findLocked(w http.ResponseWriter, r *http.Request) {
+func (s *FakeServer) findLocked(w http.ResponseWriter, r *http.Request, stale bool) {
 	q := r.URL.Query()
+	if stale && q.Get("max_age") != "" {
+		writeJSON(w, http.StatusNotFound, fakeProblem{Error: sdk.ReasonNotFound, Message: "there was no such user", Stale: true})
+		return
+	}
 	if account := q.Get("account"); account != "" {
 		s.answerLocked(w, s.byAccountLocked(account))
 		return

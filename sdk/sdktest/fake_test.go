@@ -200,6 +200,22 @@ func TestFakeFaults(t *testing.T) {
 			t.Errorf("stored is %+v", stored)
 		}
 	})
+	t.Run("answers from an old list", func(t *testing.T) {
+		srv.AddUser(sdk.User{Username: "old"}, "")
+		srv.Fault("FindUser", sdktest.Fault{Stale: true})
+		defer srv.ClearFaults()
+		_, err := c.FindUser(t.Context(), sdk.FindUserRequest{Username: "old", MaxAge: time.Minute})
+		if e, ok := errors.AsType[*sdk.Error](err); !ok || e.Kind() != sdk.ReasonNotFound || !e.Stale {
+			t.Errorf("got %#v", err)
+		}
+		if got, err := c.FindUser(t.Context(), sdk.FindUserRequest{Username: "old"}); err != nil || got.User.Username != "old" {
+			t.Errorf("asked now: %v, %v", got, err)
+		}
+		_, err = c.FindUser(t.Context(), sdk.FindUserRequest{Username: "nobody"})
+		if e, ok := errors.AsType[*sdk.Error](err); !ok || e.Kind() != sdk.ReasonNotFound || e.Stale {
+			t.Errorf("nobody, asked now: %#v", err)
+		}
+	})
 	for _, lie := range sdktest.Lies() {
 		t.Run(lie.String(), func(t *testing.T) {
 			srv.Fault("CreateUser", sdktest.Fault{Lie: lie, Times: 1})

@@ -37,6 +37,7 @@ func stateChecks() []Check {
 		check("replaces a password", "The old one must not go on working.", checkPassword),
 		check("deletes a user, and is content when it is gone", "Undoing is repeated until it succeeds; a second delete that fails is retried for ever.", checkDelete),
 		check("says that a user is not there", "The host resolves an unknown outcome by looking: a wrong answer deletes or forgets an account.", checkNotFound),
+		check("asks the media server now when it is told to", "A name is free again, and an unknown outcome is settled, only by an answer from after the question; what rests on a kept list proves nothing.", checkNow),
 	}
 }
 

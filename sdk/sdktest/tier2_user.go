@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/zondarr/zondarr/sdk"
 )
@@ -120,14 +121,27 @@ func absent(ctx context.Context, s *Subject, c Client, id string, req sdk.Create
 	if req.Link != nil {
 		find = sdk.FindUserRequest{AccountID: req.Link.ID}
 	}
-	if _, err := c.FindUser(ctx, find); sdk.ReasonOf(err) != sdk.ReasonNotFound {
-		return fmt.Errorf("FindUser gives %q for a user that is not there, want %q", sdk.ReasonOf(err), sdk.ReasonNotFound)
+	if err := notFoundNow(ctx, c, find); err != nil {
+		return err
 	}
 	if !s.has(sdk.CapReadUsers) || id == "" {
 		return nil
 	}
 	if _, err := c.GetUser(ctx, sdk.GetUserRequest{ID: id}); sdk.ReasonOf(err) != sdk.ReasonNotFound {
 		return fmt.Errorf("GetUser gives %q for a user that is not there, want %q", sdk.ReasonOf(err), sdk.ReasonNotFound)
+	}
+	return nil
+}
+
+// notFoundNow makes sure that FindUser, asked with MaxAge 0, finds nobody and vouches for
+// it.
+func notFoundNow(ctx context.Context, c Client, find sdk.FindUserRequest) error {
+	_, err := c.FindUser(ctx, find)
+	if sdk.ReasonOf(err) != sdk.ReasonNotFound {
+		return fmt.Errorf("FindUser gives %q for a user that is not there, want %q", sdk.ReasonOf(err), sdk.ReasonNotFound)
+	}
+	if e, ok := errors.AsType[*sdk.Error](err); ok && e.Stale {
+		return errors.New("FindUser with MaxAge 0 answers from what it knew before the call: its error says Stale")
 	}
 	return nil
 }
@@ -142,6 +156,27 @@ func checkNotFound(ctx context.Context, s *Subject, c Client) error {
 		req.Link = &sdk.LinkedAccount{ID: p.id}
 	}
 	return absent(ctx, s, c, p.id, req)
+}
+
+func checkNow(ctx context.Context, s *Subject, c Client) error {
+	if err := s.needs(sdk.CapProvision); err != nil {
+		return err
+	}
+	p := s.aProbe()
+	find := sdk.FindUserRequest{Username: p.username}
+	if p.flow == sdk.JoinLinkedAccount {
+		find = sdk.FindUserRequest{AccountID: p.id}
+	}
+	kept := find
+	kept.MaxAge = time.Minute
+	// A plugin that keeps a list has one after the first of these, and may answer the
+	// second from it.
+	for range 2 {
+		if _, err := c.FindUser(ctx, kept); sdk.ReasonOf(err) != sdk.ReasonNotFound {
+			return fmt.Errorf("FindUser with MaxAge %s gives %q for a user that is not there, want %q", kept.MaxAge, sdk.ReasonOf(err), sdk.ReasonNotFound)
+		}
+	}
+	return notFoundNow(ctx, c, find)
 }
 
 func checkPassword(ctx context.Context, s *Subject, c Client) error {

@@ -261,7 +261,11 @@ type FailureInfo struct {
 	Fields []*FieldProblem `protobuf:"bytes,6,rep,name=fields,proto3" json:"fields,omitempty"`
 	// Nothing is left of what the call may have done before it failed: it was taken
 	// back, and that is certain. A host then need not look for an account.
-	Undone        bool `protobuf:"varint,7,opt,name=undone,proto3" json:"undone,omitempty"`
+	Undone bool `protobuf:"varint,7,opt,name=undone,proto3" json:"undone,omitempty"`
+	// The answer rests on knowledge from before the call
+	// (FindUserRequest.max_age_ms): what was not there then may be there now. Never
+	// set when max_age_ms is 0.
+	Stale         bool `protobuf:"varint,8,opt,name=stale,proto3" json:"stale,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -345,6 +349,13 @@ func (x *FailureInfo) GetUndone() bool {
 	return false
 }
 
+func (x *FailureInfo) GetStale() bool {
+	if x != nil {
+		return x.Stale
+	}
+	return false
+}
+
 // FieldProblem blames one input.
 type FieldProblem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -414,7 +425,7 @@ var File_zondarr_plugin_v1_failure_proto protoreflect.FileDescriptor
 
 const file_zondarr_plugin_v1_failure_proto_rawDesc = "" +
 	"\n" +
-	"\x1fzondarr/plugin/v1/failure.proto\x12\x11zondarr.plugin.v1\x1a\x1egoogle/protobuf/duration.proto\"\xce\x02\n" +
+	"\x1fzondarr/plugin/v1/failure.proto\x12\x11zondarr.plugin.v1\x1a\x1egoogle/protobuf/duration.proto\"\xe4\x02\n" +
 	"\vFailureInfo\x121\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x19.zondarr.plugin.v1.ReasonR\x06reason\x128\n" +
 	"\x06source\x18\x02 \x01(\x0e2 .zondarr.plugin.v1.FailureSourceR\x06source\x12\x1c\n" +
@@ -423,7 +434,8 @@ const file_zondarr_plugin_v1_failure_proto_rawDesc = "" +
 	"retryAfter\x12'\n" +
 	"\x0fupstream_status\x18\x05 \x01(\x05R\x0eupstreamStatus\x127\n" +
 	"\x06fields\x18\x06 \x03(\v2\x1f.zondarr.plugin.v1.FieldProblemR\x06fields\x12\x16\n" +
-	"\x06undone\x18\a \x01(\bR\x06undone\"R\n" +
+	"\x06undone\x18\a \x01(\bR\x06undone\x12\x14\n" +
+	"\x05stale\x18\b \x01(\bR\x05stale\"R\n" +
 	"\fFieldProblem\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +

@@ -467,7 +467,9 @@ type FindUserRequest struct {
 	// Id of a linked account.
 	AccountId string `protobuf:"bytes,3,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	// How old the knowledge may be that the answer rests on, in milliseconds; 0
-	// means that the media server is asked now.
+	// means that the media server is asked now. "Not found" from a kept list that is
+	// older than the call is a FailureInfo with stale set, so that the host does not
+	// take the absence as proof.
 	MaxAgeMs      int64 `protobuf:"varint,4,opt,name=max_age_ms,json=maxAgeMs,proto3" json:"max_age_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -210,6 +210,15 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 	return c.Client.CreateUser(ctx, req)
 }
 
+// FindUser may answer from a list that it keeps, whatever it was asked.
+func (c *client) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.FindUserResponse, error) {
+	resp, err := c.Client.FindUser(ctx, req)
+	if e, ok := errors.AsType[*sdk.Error](err); ok && c.p.Fault == "nostalgic" {
+		e.Stale = true
+	}
+	return resp, err
+}
+
 // DeleteUser may fail on what is gone.
 func (c *client) DeleteUser(ctx context.Context, req sdk.DeleteUserRequest) (sdk.DeleteUserResponse, error) {
 	resp, err := c.Client.DeleteUser(ctx, req)
