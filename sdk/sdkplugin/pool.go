@@ -23,7 +23,11 @@ const (
 	idleTimeout = 15 * time.Minute
 )
 
-var errClosing = &sdk.Error{Reason: sdk.ReasonUnavailable, Source: sdk.SourcePlugin, Retryable: true, Message: "the plugin is stopping"}
+// What can go wrong before there is a client, beside what Open itself answers.
+var (
+	errClosing = &sdk.Error{Reason: sdk.ReasonUnavailable, Source: sdk.SourcePlugin, Retryable: true, Message: "the plugin is stopping"}
+	errSlow    = &sdk.Error{Reason: sdk.ReasonTimeout, Source: sdk.SourcePlugin, Retryable: true, Message: "the plugin did not open the server in time"}
+)
 
 // pool keeps one opened client for each stored media server, at the newest revision
 // that a call has named. Whatever replaces a client, its calls in flight finish
@@ -94,7 +98,7 @@ func (p *pool) acquire(ctx context.Context, ref *pb.ServerRef) (*opened, error) 
 	case <-o.ready:
 	case <-ctx.Done():
 		p.release(o)
-		return nil, ctx.Err()
+		return nil, errSlow
 	}
 	if o.err != nil {
 		p.release(o)

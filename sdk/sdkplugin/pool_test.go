@@ -229,6 +229,52 @@ func TestOpenFails(t *testing.T) {
 	}
 }
 
+// P4: what fails before there is a client has made no account, and the answer says so: the
+// name stays free, whatever went wrong in Open.
+func TestOpenFailsBeforeAnAccount(t *testing.T) {
+	p := &stubPlugin{stub: &stub{}}
+	server, err := sdkplugin.NewServer(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, server).Client(at("1", 1))
+	create := func(name string) *sdk.Error {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		e, ok := errors.AsType[*sdk.Error](ops["CreateUser"](ctx, c))
+		if !ok || !e.Undone || e.Origin() != sdk.SourcePlugin {
+			t.Fatalf("%s: %+v", name, e)
+		}
+		return e
+	}
+	for name, open := range map[string]func(context.Context, sdk.OpenRequest) (sdk.MediaClient, error){
+		"panics":  func(context.Context, sdk.OpenRequest) (sdk.MediaClient, error) { panic("no") },
+		"untyped": func(context.Context, sdk.OpenRequest) (sdk.MediaClient, error) { return nil, errors.New("no") },
+	} {
+		p.open = open
+		if e := create(name); e.Kind() != sdk.ReasonInternal {
+			t.Errorf("%s: %+v", name, e)
+		}
+	}
+	free := make(chan struct{})
+	p.open = func(context.Context, sdk.OpenRequest) (sdk.MediaClient, error) {
+		<-free
+		return p.stub, nil
+	}
+	const slow = "the plugin did not open the server in time"
+	if e := create("hangs"); e.Kind() != sdk.ReasonTimeout || e.Message != slow || !e.Retryable {
+		t.Errorf("hangs: %+v", e)
+	}
+	close(free)
+	if err := server.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e := create("stopping"); e.Kind() != sdk.ReasonUnavailable {
+		t.Errorf("stopping: %+v", e)
+	}
+}
+
 // another is no stub, and cannot do what Describe declares.
 type another struct{ sdk.MediaClient }
 

@@ -62,7 +62,7 @@ func (c *RemoteClient) FindUser(ctx context.Context, req sdk.FindUserRequest) (s
 }
 
 // CreateUser asks the plugin to make a user. A failure from SourceHost, one that is
-// retryable and ReasonAmbiguous all say that an account may exist.
+// retryable and ReasonAmbiguous all say that an account may exist, unless it is Undone.
 func (c *RemoteClient) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk.CreateUserResponse, error) {
 	const op = "CreateUser"
 	grant, err := toGrant(req.Grant)

@@ -107,7 +107,9 @@ func call[C any](ctx context.Context, s *Server, op string, ref *pb.ServerRef, s
 	o, err := s.pool.acquire(ctx, ref)
 	if err != nil {
 		r := newSecretSet(ref.GetSecrets()).redactor()
-		return statusOf(s.failure(ctx, s.log, r, op, err), r)
+		e := s.typed(context.WithoutCancel(ctx), s.log, r, op, err) // Open asks no media server
+		e.Undone = true                                             // there was no client to do anything
+		return statusOf(e, r)
 	}
 	defer s.pool.release(o)
 	o.secrets.hold(secrets)
@@ -128,10 +130,20 @@ func unsupported(op string) *sdk.Error {
 	return &sdk.Error{Reason: sdk.ReasonUnsupported, Source: sdk.SourcePlugin, Message: "the plugin does not support " + op}
 }
 
-// failure gives the typed form of what an author returned. An error that is not
+// failure gives the typed form of what a verb of an author's client returned.
+func (s *Server) failure(ctx context.Context, log *slog.Logger, r redactor, op string, err error) *sdk.Error {
+	e := s.typed(ctx, log, r, op, err)
+	if op == "CreateUser" && e.Kind() == sdk.ReasonInternal {
+		// Nobody knows what an account was made of before the plugin broke.
+		e.Reason, e.Source = sdk.ReasonAmbiguous, sdk.SourcePlugin
+	}
+	return e
+}
+
+// typed gives the typed form of what an author returned. An error that is not
 // typed is the author's oversight: its text goes to the log, where its author
 // finds it, and not to the admin, since nobody vouches for what it holds.
-func (s *Server) failure(ctx context.Context, log *slog.Logger, r redactor, op string, err error) *sdk.Error {
+func (s *Server) typed(ctx context.Context, log *slog.Logger, r redactor, op string, err error) *sdk.Error {
 	e, typed := errors.AsType[*sdk.Error](err)
 	switch {
 	case typed && e != nil:
@@ -139,16 +151,11 @@ func (s *Server) failure(ctx context.Context, log *slog.Logger, r redactor, op s
 		if out.Message == "" {
 			out.Message = string(out.Kind())
 		}
-		e = &out
+		return &out
 	case ctx.Err() != nil: // and so whatever was under way failed
 		return &sdk.Error{Reason: sdk.ReasonTimeout, Source: sdk.SourceUpstream, Retryable: true, Message: "the server did not answer in time"}
 	default:
 		log.ErrorContext(ctx, "the plugin returned an error without a reason from "+op, "error", r.text(sdk.Errorf("", "%w", err).Message))
-		e = &sdk.Error{Reason: sdk.ReasonInternal, Source: sdk.SourcePlugin, Message: "the plugin failed (its log says why)"}
+		return &sdk.Error{Reason: sdk.ReasonInternal, Source: sdk.SourcePlugin, Message: "the plugin failed (its log says why)"}
 	}
-	if op == "CreateUser" && e.Kind() == sdk.ReasonInternal {
-		// Nobody knows what an account was made of before the plugin broke.
-		e.Reason, e.Source = sdk.ReasonAmbiguous, sdk.SourcePlugin
-	}
-	return e
 }
