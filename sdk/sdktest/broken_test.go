@@ -20,6 +20,8 @@ func TestBrokenPrograms(t *testing.T) {
 	for _, tt := range []struct{ fault, check, says string }{
 		{"chatty", start, `handshake failed: Unrecognized remote plugin message: Starting up…`},
 		{"crashes", start, "it said: "},
+		{"networked", start, `it listens on tcp 127.0.0.1:`},
+		{"homesick", start, "it said: "},
 		{"lawless", start, `"Watch Everything" is neither a standard name nor starts with`},
 		{"misnamed", "is named after its file", `Describe says "somebody-else"`},
 		{"outlives-host", "ends when its host does", "still runs 5s after its standard input has ended"},

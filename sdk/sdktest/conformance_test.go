@@ -1,6 +1,7 @@
 package sdktest_test
 
 import (
+	"bytes"
 	"context"
 	"os/exec"
 	"path/filepath"
@@ -41,4 +42,14 @@ func TestFakeConforms(t *testing.T) {
 	t.Run("minimal", func(t *testing.T) {
 		sdktest.Run(t, sdktest.Config{New: func() sdk.Plugin { return &sdktest.Fake{Minimal: true} }})
 	})
+}
+
+// A plugin starts in another directory than its tester, who may still name it by a
+// relative path.
+func TestRelativePath(t *testing.T) {
+	t.Chdir(filepath.Dir(build(t, "./zondarr-plugin-fake", "zondarr-plugin-fake")))
+	var out bytes.Buffer
+	if report := sdktest.RunSome(t.Context(), "zondarr-plugin-fake", nil, &out, "is named after its file"); !report.OK() {
+		t.Error(out.String())
+	}
 }

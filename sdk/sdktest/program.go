@@ -41,6 +41,10 @@ type program struct {
 
 // startProgram starts a plugin program; logs takes its standard error.
 func startProgram(path string, logs io.Writer) (*program, error) {
+	path, err := filepath.Abs(path) // it starts in another directory
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "zt")
 	if err != nil {
 		return nil, err
@@ -59,8 +63,8 @@ func startProgram(path string, logs io.Writer) (*program, error) {
 		SyncStdout:       &p.synced,
 		SyncStderr:       logs,
 		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard}),
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
-			p.process, err = newProcess(path, cmd.Env)
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, socketDir string) (runner.Runner, error) {
+			p.process, err = newProcess(path, socketDir, cmd.Env)
 			return p.process, err
 		},
 	})
@@ -120,7 +124,10 @@ func (p *program) stdout() string {
 // process is a program as go-plugin's Runner. Unlike go-plugin's own it gives the
 // program a pipe on standard input, which the host holds open while it lives.
 type process struct {
-	cmd    *exec.Cmd
+	cmd *exec.Cmd
+	// socketDir is where the program was told to listen.
+	socketDir string
+
 	stdin  io.WriteCloser
 	stdout *tee
 	stderr io.ReadCloser
@@ -152,12 +159,13 @@ func (t *tee) text() string {
 	return t.kept.String()
 }
 
-func newProcess(path string, env []string) (*process, error) {
+func newProcess(path, socketDir string, env []string) (*process, error) {
 	// Not tied to a context: checks end the program in their own ways.
 	cmd := exec.CommandContext(context.Background(), path)
 	cmd.Env = slices.Concat(env, []string{"PATH=" + os.Getenv("PATH"), "TZ=UTC"})
+	cmd.Dir = "/" // whatever directory the host is in
 	cmd.WaitDelay = 5 * time.Second
-	p := &process{cmd: cmd, done: make(chan struct{})}
+	p := &process{cmd: cmd, socketDir: socketDir, done: make(chan struct{})}
 	var err error
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -237,8 +245,11 @@ func (p *process) ID() string {
 // Diagnose has nothing to add.
 func (p *process) Diagnose(context.Context) string { return "" }
 
-// PluginToHost changes no address.
+// PluginToHost refuses the addresses that the host refuses.
 func (p *process) PluginToHost(network, addr string) (string, string, error) {
+	if network != "unix" || filepath.Dir(filepath.Clean(addr)) != filepath.Clean(p.socketDir) {
+		return "", "", fmt.Errorf("it listens on %s %s: listen on a unix socket in the directory PLUGIN_UNIX_SOCKET_DIR", network, addr)
+	}
 	return network, addr, nil
 }
 

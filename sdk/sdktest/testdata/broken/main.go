@@ -4,8 +4,11 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"log"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -17,6 +20,44 @@ import (
 	"github.com/zondarr/zondarr/sdk/sdkplugin"
 	"github.com/zondarr/zondarr/sdk/sdktest/testdata/broken/fault"
 )
+
+// listenOnTCP makes the handshake name a TCP port, from which it passes everything on to
+// the socket.
+func listenOnTCP() error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	out := os.Stdout
+	line, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	os.Stdout = w
+	go func() {
+		text, err := bufio.NewReader(line).ReadString('\n')
+		parts := strings.Split(text, "|")
+		if err != nil || len(parts) < 4 {
+			log.Fatal("there is no handshake: ", text, err)
+		}
+		socket := parts[3]
+		parts[2], parts[3] = "tcp", listener.Addr().String()
+		fmt.Fprint(out, strings.Join(parts, "|"))
+		for {
+			from, err := listener.Accept()
+			if err != nil {
+				log.Fatal(err)
+			}
+			to, err := net.Dial("unix", socket)
+			if err != nil {
+				log.Fatal(err)
+			}
+			go func() { _, _ = io.Copy(to, from); to.Close() }()
+			go func() { _, _ = io.Copy(from, to); from.Close() }()
+		}
+	}()
+	return nil
+}
 
 func main() {
 	path, err := os.Executable()
@@ -49,6 +90,14 @@ func main() {
 		}
 	case "crashes":
 		log.Fatal("the configuration file is missing")
+	case "homesick": // is at home in the directory of whoever starts it by hand
+		if _, err := os.Stat("testdata/broken/main.go"); err != nil {
+			log.Fatal(err)
+		}
+	case "networked":
+		if err := listenOnTCP(); err != nil {
+			log.Fatal(err)
+		}
 	}
 	sdkplugin.Serve(p)
 }
