@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/zondarr/zondarr/sdk"
 )
@@ -109,6 +110,18 @@ func TestValidate(t *testing.T) {
 		if err := d.Validate(); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("want %q, got %v", says, err)
 		}
+	}
+	// A plugin that has everything wrong is told of the first of it, in a text that a log
+	// can hold.
+	d := description()
+	d.Permissions = nil
+	for range 100_000 {
+		d.Permissions = append(d.Permissions, sdk.PermissionInfo{Name: "Bad Name"})
+	}
+	d.Permissions[0].Name = strings.Repeat("\x00é", 100_000)
+	err := d.Validate()
+	if err == nil || len(err.Error()) > 4096 || !strings.Contains(err.Error(), `"Bad Name" is neither`) || !strings.Contains(err.Error(), "more") || !utf8.ValidString(err.Error()) {
+		t.Errorf("100,000 problems are told in %d bytes: %.200s", len(err.Error()), err)
 	}
 	// Everything at once, so that an author fixes it in one go.
 	if err := (sdk.Description{}).Validate(); strings.Count(err.Error(), "\n") < 4 {

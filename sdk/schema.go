@@ -130,16 +130,25 @@ func (s *Schema) UnmarshalJSON(data []byte) error {
 	if in.Type != "object" {
 		return fmt.Errorf("schema: type is %q, want \"object\"", in.Type)
 	}
-	names := slices.Clone(in.Order)
+	ordered, required := make(map[string]bool, len(in.Order)), make(map[string]bool, len(in.Required))
+	for _, name := range in.Order {
+		if ordered[name] {
+			return fmt.Errorf("schema: x-order names %q twice", name)
+		}
+		ordered[name] = true
+	}
+	for _, name := range in.Required {
+		required[name] = true
+	}
 	rest := make([]string, 0, len(in.Properties))
 	for name := range in.Properties {
-		if !slices.Contains(names, name) {
+		if !ordered[name] {
 			rest = append(rest, name)
 		}
 	}
 	slices.Sort(rest)
 	s.Properties = nil
-	for _, name := range append(names, rest...) {
+	for _, name := range slices.Concat(in.Order, rest) {
 		p, ok := in.Properties[name]
 		if !ok {
 			return fmt.Errorf("schema: x-order names %q, which is no property", name)
@@ -157,7 +166,7 @@ func (s *Schema) UnmarshalJSON(data []byte) error {
 			enum = p.Items.Enum
 		}
 		s.Properties = append(s.Properties, Property{
-			Name: name, Type: p.Type, Title: p.Title, Description: p.Description, Required: slices.Contains(in.Required, name),
+			Name: name, Type: p.Type, Title: p.Title, Description: p.Description, Required: required[name],
 			Secret: p.WriteOnly, Endpoint: p.Endpoint, Default: p.Default, Enum: enum, Minimum: p.Minimum, Maximum: p.Maximum,
 			MinLength: p.MinLength, MaxLength: p.MaxLength, Pattern: p.Pattern, Format: p.Format, Examples: p.Examples,
 		})

@@ -28,7 +28,9 @@ const (
 // order of the schema, unknown names last, and never repeat a value.
 func (s Schema) Check(values map[string]any) []FieldProblem {
 	var out []FieldProblem
+	known := make(map[string]bool, len(s.Properties))
 	for _, p := range s.Properties {
+		known[p.Name] = true
 		v := values[p.Name]
 		if v == nil || v == "" && p.Required {
 			if p.Required {
@@ -41,7 +43,7 @@ func (s Schema) Check(values map[string]any) []FieldProblem {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if _, known := s.Property(name); !known {
+		if !known[name] {
 			out = append(out, FieldProblem{Field: name, Code: ProblemUnknown, Message: fmt.Sprintf("There is no setting of this name; known are: %s.", s.names())})
 		}
 	}

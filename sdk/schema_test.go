@@ -3,9 +3,11 @@ package sdk_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -107,5 +109,39 @@ func TestSchemaCheck(t *testing.T) {
 				t.Errorf("%s = %v gave %+v, want %q", field, v, got, want)
 			}
 		}
+	}
+}
+
+// Reading takes time that grows with the schema, and no faster: it comes from a plugin.
+func TestLargeSchemas(t *testing.T) {
+	took := func(n int) time.Duration {
+		schema := sdk.Schema{Properties: make([]sdk.Property, n)}
+		values := make(map[string]any, n)
+		for i := range schema.Properties {
+			schema.Properties[i] = sdk.Property{Name: fmt.Sprintf("p%d", i), Type: sdk.TypeBoolean, Required: true}
+			values[schema.Properties[i].Name] = true
+		}
+		data, err := json.Marshal(schema)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s sdk.Schema
+		start := time.Now()
+		if err := json.Unmarshal(data, &s); err != nil || len(s.Properties) != n {
+			t.Fatal(err)
+		}
+		if problems := s.Check(values); len(problems) > 0 {
+			t.Fatal(problems[0])
+		}
+		return time.Since(start)
+	}
+	took(100) // warms up
+	// Four times as much takes four times as long, and sixteen times in a square.
+	if few, many := took(5_000), took(20_000); many > 10*few+200*time.Millisecond {
+		t.Errorf("5,000 properties take %s, 20,000 take %s", few, many)
+	}
+	var s sdk.Schema
+	if err := json.Unmarshal([]byte(`{"type":"object","x-order":["a","a"],"properties":{"a":{"type":"string"}}}`), &s); err == nil {
+		t.Error("a property may be ordered twice")
 	}
 }

@@ -27,7 +27,14 @@ var (
 	standardLimits = []string{LimitMaxSessions, LimitRemoteBitrate, LimitRequestsPerWeek}
 )
 
-// Validate says everything that is wrong with a description, or nil. The SDK
+// What is wrong with a description is told in a text that a log and a person can take:
+// so many problems, each in so many bytes.
+const (
+	maxProblems = 10
+	maxProblem  = 300
+)
+
+// Validate says what is wrong with a description, the first ten things of it, or nil. The SDK
 // refuses to serve a plugin whose description is wrong, and the host refuses to
 // register one.
 func (d Description) Validate() error {
@@ -59,7 +66,7 @@ func (d Description) Validate() error {
 		v.check(len(d.Traits.LibraryModes) > 0, "Traits.LibraryModes is empty, so that nobody can be given anything")
 	}
 	v.check(d.CallLimits.MaxConcurrent >= 0 && d.CallLimits.MaxPerSecond >= 0, "CallLimits are negative")
-	return errors.Join(v...)
+	return v.join()
 }
 
 func (d Description) validatePermissions(v *problems) {
@@ -115,12 +122,31 @@ func (d Description) ownName(name string, standard []string) bool {
 }
 
 // problems collects what is wrong.
-type problems []error
+type problems struct {
+	told []error
+	more int // beyond those
+}
 
 func (v *problems) check(ok bool, format string, args ...any) {
-	if !ok {
-		*v = append(*v, fmt.Errorf(format, args...))
+	if ok {
+		return
 	}
+	if len(v.told) == maxProblems {
+		v.more++
+		return
+	}
+	text := fmt.Sprintf(format, args...)
+	if len(text) > maxProblem {
+		text = strings.ToValidUTF8(text[:maxProblem], "") + "…"
+	}
+	v.told = append(v.told, errors.New(text))
+}
+
+func (v *problems) join() error {
+	if v.more > 0 {
+		v.told = append(v.told, fmt.Errorf("and %d more", v.more))
+	}
+	return errors.Join(v.told...)
 }
 
 // line checks a text that is shown in one line, on a terminal too.

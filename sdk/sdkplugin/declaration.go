@@ -33,7 +33,8 @@ const (
 	optionsField  = "options_schema"
 )
 
-// maxDeclaration bounds what ParseDeclaration reads, in bytes.
+// maxDeclaration bounds what ParseDeclaration reads, and what a plugin may declare, in
+// bytes.
 const maxDeclaration = 1 << 20
 
 // ParseDeclaration reads Declaration.JSON, of this version of the SDK or of a newer
@@ -78,6 +79,10 @@ func ParseDeclaration(data []byte) (Declaration, error) {
 
 // declarationOf reads and validates what a plugin answered.
 func declarationOf(resp *pb.DescribeResponse) (Declaration, error) {
+	// Before anything is looked at: what follows takes a multiple of it.
+	if size := proto.Size(resp); size > maxDeclaration {
+		return Declaration{}, fmt.Errorf("declaration: %d bytes, %d are allowed", size, maxDeclaration)
+	}
 	desc, err := fromDescription(resp)
 	if err != nil {
 		return Declaration{}, fmt.Errorf("declaration: %w", err)

@@ -3,6 +3,7 @@ package sdkplugin_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"slices"
@@ -260,5 +261,33 @@ func TestUnsendable(t *testing.T) {
 		if err := call(); sdk.ReasonOf(err) != sdk.ReasonInvalid {
 			t.Errorf("got %v", err)
 		}
+	}
+}
+
+// What a plugin answers wrongly is told in a text that a log can hold, however much of it
+// there is, and nothing too large is looked at.
+func TestHugeDescriptions(t *testing.T) {
+	long := strings.Repeat("x", 500_000)
+	many := &pb.DescribeResponse{}
+	for range 800_000 {
+		many.Permissions = append(many.Permissions, &pb.PermissionInfo{Name: "Bad Permission"})
+	}
+	for name, resp := range map[string]*pb.DescribeResponse{
+		"a long name":   {Name: long},
+		"a long schema": {SettingsSchemaJson: `{"type":"object","x-order":["` + long + `"],"properties":{}}`},
+		"too much":      many,
+	} {
+		_, err := reach(t, &foreign{describe: resp}).Describe(t.Context())
+		if err == nil || len(err.Error()) > 4096 {
+			t.Errorf("%s is told in %d bytes", name, len(fmt.Sprint(err)))
+		}
+		if name == "too much" && !strings.Contains(err.Error(), "bytes, 1048576 are allowed") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	user := active("u")
+	user.Id, user.OptionsJson = strings.Repeat("\x00", 1<<20), "{"
+	if _, err := reach(t, &foreign{user: user}).Client(ref("one")).GetUser(t.Context(), sdk.GetUserRequest{ID: "u"}); err == nil || len(err.Error()) > 4096 {
+		t.Errorf("a user is told in %d bytes", len(fmt.Sprint(err)))
 	}
 }

@@ -35,8 +35,8 @@ func (r *Remote) Describe(ctx context.Context) (Declaration, error) {
 	}
 	d, err := declarationOf(resp)
 	if err != nil {
-		e := sdk.Errorf(sdk.ReasonInternal, "%w", err)
-		e.Op, e.Source = "Describe", sdk.SourcePlugin
+		e := nonsense(err)
+		e.Op = "Describe"
 		return Declaration{}, e
 	}
 	return d, nil
@@ -117,12 +117,18 @@ func (c *RemoteClient) failed(ctx context.Context, op string, err error) error {
 // garbled says that the plugin's answer breaks the contract. Where the call made
 // something, nobody knows what.
 func (c *RemoteClient) garbled(op string, err error) error {
-	e := sdk.Errorf(sdk.ReasonInternal, "%w", err)
+	e := nonsense(err)
 	if op == "CreateUser" {
 		e.Reason = sdk.ReasonAmbiguous
 	}
-	e.Op, e.ServerURL, e.Source = op, c.url, sdk.SourcePlugin
+	e.Op, e.ServerURL = op, c.url
 	return e
+}
+
+// nonsense is the failure of a plugin that answers what the contract does not allow. The
+// text may quote the answer, which may be long.
+func nonsense(err error) *sdk.Error {
+	return &sdk.Error{Reason: sdk.ReasonInternal, Source: sdk.SourcePlugin, Message: redactor{}.text(err.Error())}
 }
 
 // invalid says that a request cannot be sent.
