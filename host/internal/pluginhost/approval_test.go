@@ -104,6 +104,38 @@ func TestOldReadingUndoesNothing(t *testing.T) {
 	}
 }
 
+// Approvals that were read while a decision was being written, and so lack it, do
+// not undo it either.
+func TestReadingDuringADecisionUndoesNothing(t *testing.T) {
+	h := newHouse(t, withPolicy(func(p *Policy) { p.RecordsEvery = time.Hour })) // the readings are those below
+	h.start()
+	drop(t, h.dir, "media", variant{})
+	h.await("media", StateAwaitingApproval)
+	h.approve("media")
+	e := h.entries["media"]
+	a, _ := e.mark()
+	for _, decision := range []struct {
+		write   func() error
+		enabled bool
+	}{
+		{func() error { return h.records.disable(t.Context(), "media", a) }, false},
+		{func() error { return h.records.approve(t.Context(), "media", a) }, true},
+	} {
+		var read *snapshot
+		must(t, h.decide(t.Context(), e, func() error {
+			read = h.reload(t.Context())
+			return decision.write()
+		}))
+		e.update(e.file, true, read)
+		e.mu.Lock()
+		want := e.target()
+		e.mu.Unlock()
+		if enabled := want.art != nil; enabled != decision.enabled {
+			t.Errorf("enabled is %t, decided was %t", enabled, decision.enabled)
+		}
+	}
+}
+
 // A damaged copy in the store is made again, and without its file refused.
 func TestDamagedStore(t *testing.T) {
 	h := newHouse(t)

@@ -205,8 +205,12 @@ func (h *Host) recordApproval(ctx context.Context, e *entry, art *artefact, by s
 func (h *Host) decide(ctx context.Context, e *entry, write func() error) error {
 	h.deciding.Lock()
 	defer h.deciding.Unlock()
+	err := write()
+	// Counted only now: whoever read the approvals while this was being written has
+	// the count of before, and is not believed. It counts also when it failed, since
+	// it may have been written all the same.
 	h.decisions.Add(1)
-	if err := write(); err != nil {
+	if err != nil {
 		return err
 	}
 	all, err := h.records.load(ctx)

@@ -69,8 +69,9 @@ type Host struct {
 	work      sync.WaitGroup // what they started
 	scanAsked chan scanRequest
 
-	// deciding serialises what changes approvals here; decisions counts them, so
-	// that approvals read before one are not taken for the present.
+	// deciding serialises what changes approvals here; decisions counts those that
+	// are written, so that approvals read before one was are not taken for the
+	// present.
 	deciding  sync.Mutex
 	decisions atomic.Int64
 
