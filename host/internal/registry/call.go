@@ -33,12 +33,15 @@ func call[T any](ctx context.Context, c *client, v verb, lent []string, do func(
 	policy := c.registry.callPolicy()
 	turn, err := c.enter(ctx, v, policy)
 	if err != nil {
-		return none, c.explain(v, err, lent)
+		return none, c.explain(v, notSent(v, err), lent)
 	}
 	defer turn.leave()
 
 	for attempt := 0; ; attempt++ {
 		served, err := turn.acquire(ctx)
+		if err != nil && attempt == 0 {
+			err = notSent(v, err)
+		}
 		if err != nil {
 			return none, c.explain(v, err, lent)
 		}
@@ -121,6 +124,28 @@ func (c *client) enter(ctx context.Context, v verb, policy CallPolicy) (*turn, e
 			Reason: sdk.ReasonUnavailable, Source: sdk.SourceHost, Retryable: true, Err: err,
 			Message: fmt.Sprintf("%s was not sent: the calls before it to this server took too long", v.name),
 		}
+	}
+}
+
+// notSent gives the failure of a call that no plugin has seen: where its caller
+// went away or had no time left, that is no call without an answer, which may
+// have happened all the same. Other failures say so already.
+func notSent(v verb, err error) error {
+	if _, typed := errors.AsType[*sdk.Error](err); typed {
+		return err
+	}
+	var why string
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		why = "its time was over while it waited"
+	case errors.Is(err, context.Canceled):
+		why = "its caller went away while it waited"
+	default:
+		return err
+	}
+	return &sdk.Error{
+		Reason: sdk.ReasonUnavailable, Source: sdk.SourceHost, Retryable: true, Err: err,
+		Message: fmt.Sprintf("%s was not sent: %s", v.name, why),
 	}
 }
 

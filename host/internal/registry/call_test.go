@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -291,7 +292,7 @@ func TestLimitsOfOneServer(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		if _, err := get(ctx, clientOf(t, r, refA), "1"); sdk.ReasonOf(err) != sdk.ReasonTimeout {
+		if _, err := get(ctx, clientOf(t, r, refA), "1"); sdk.ReasonOf(err) != sdk.ReasonUnavailable || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the error is %v", err)
 		}
 		wg.Wait()
@@ -373,6 +374,60 @@ func TestQueueIsBounded(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// Whoever gives up before the plugin has seen the call is told that it was never
+// sent: a create that may have happened would be looked for.
+func TestCallThatWasNeverSentSaysSo(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		queue     bool // another call has the only place
+		dies      bool // the plugin goes away while the call queues, and then its turn comes
+		calledOff bool
+		cause     error
+	}{
+		{name: "WhileThePluginStarts", cause: context.DeadlineExceeded},
+		{name: "InTheQueue", queue: true, cause: context.DeadlineExceeded},
+		{name: "CalledOffInTheQueue", queue: true, calledOff: true, cause: context.Canceled},
+		{name: "AfterTheQueue", queue: true, dies: true, cause: context.DeadlineExceeded},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, m := New(), newMedia("a")
+				m.desc.CallLimits = sdk.CallLimits{MaxConcurrent: 1}
+				sent := 0
+				m.create = func() error { sent++; return nil }
+				m.getUser = func(context.Context, string) (sdk.User, error) {
+					if time.Sleep(500 * time.Millisecond); !test.dies {
+						time.Sleep(time.Second)
+					}
+					return sdk.User{}, nil
+				}
+				seat, _, up := serve(t, r, m)
+				var wg sync.WaitGroup
+				if test.queue {
+					up()
+					wg.Go(func() { _, _ = get(t.Context(), clientOf(t, r, refA), "1") })
+					synctest.Wait()
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if test.dies {
+					time.AfterFunc(300*time.Millisecond, func() { seat.Down(Down{Reason: "crashed"}) })
+				}
+				if test.calledOff {
+					time.AfterFunc(300*time.Millisecond, cancel)
+				}
+				_, err := clientOf(t, r, refA).CreateUser(ctx, sdk.CreateUserRequest{Username: "bob"})
+				e, _ := errors.AsType[*sdk.Error](err)
+				if e == nil || e.Kind() != sdk.ReasonUnavailable || e.Source != sdk.SourceHost || !e.Retryable ||
+					!strings.Contains(e.Message, "CreateUser was not sent") || !errors.Is(err, test.cause) || sent != 0 {
+					t.Errorf("%#v, %d sent", err, sent)
+				}
+				wg.Wait()
+			})
+		})
+	}
 }
 
 func TestSwapDrainsTheOldSession(t *testing.T) {

@@ -13,8 +13,9 @@
 // what may be repeated. Its failures are *sdk.Error, with the operation and the
 // server's URL (P4), and free of the secrets that the call carried:
 //
-//   - reason unavailable, source host: nobody serves the type now, or the queue
-//     for this server did not move. The call was never sent.
+//   - reason unavailable, source host: nobody serves the type now, the queue for
+//     this server did not move, or the caller gave up while the call waited. The
+//     call was never sent, or the process died under one that may be repeated.
 //   - reason ambiguous, source host: the process died under a call that must not
 //     be repeated. It may or may not have happened.
 //   - reason timeout, source host: the verb's deadline passed after it was sent.
