@@ -45,7 +45,7 @@ type Runner struct {
 	// Owner names this process among the hosts of the database.
 	Owner string
 	// LeaseFor is how long a lease holds without being renewed; it is renewed
-	// each third of it.
+	// each quarter of it, and given up once it was not for two thirds.
 	LeaseFor time.Duration
 	Log      *slog.Logger
 }
@@ -90,6 +90,7 @@ func (r *Runner) once(ctx context.Context, j Periodic, lease Lease) error {
 	if !j.Leased {
 		return r.guarded(ctx, j)
 	}
+	asked := time.Now()
 	mine, err := lease.Take(ctx)
 	if err != nil || !mine {
 		return err
@@ -97,7 +98,7 @@ func (r *Runner) once(ctx context.Context, j Periodic, lease Lease) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var renewing sync.WaitGroup
-	renewing.Go(func() { lease.keep(ctx, cancel) })
+	renewing.Go(func() { lease.keep(ctx, asked, cancel) })
 	err = r.guarded(ctx, j)
 	cancel()
 	renewing.Wait()

@@ -2,9 +2,11 @@ package job
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -49,8 +51,9 @@ func TestLease(t *testing.T) {
 	})
 }
 
-func TestLeasedWorkRunsOnOneHost(t *testing.T) {
-	d := hosttest.NewDB(t, database.SQLite)
+func TestLeasedWorkRunsOnOneHost(t *testing.T) { hosttest.EachDB(t, leasedWorkRunsOnOneHost) }
+
+func leasedWorkRunsOnOneHost(t *testing.T, d *database.DB) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running, overlaps, runs atomic.Int32
 	work := Periodic{Name: "sweep", Every: time.Millisecond, Leased: true, Run: func(context.Context) error {
@@ -79,6 +82,49 @@ func TestLeasedWorkRunsOnOneHost(t *testing.T) {
 	}
 	if row := d.Ent.Lease.GetX(t.Context(), "sweep"); row.Until.After(time.Now()) {
 		t.Error("a lease is still held after the stop")
+	}
+}
+
+// A lease that cannot be renewed is lost while it still holds for the others, whatever
+// becomes of the question: over a connection that swallows everything it has no answer.
+func TestLeaseIsLostInTime(t *testing.T) {
+	const whole = time.Minute
+	for name, test := range map[string]struct {
+		take func(ctx context.Context, n int) (bool, error)
+		lost time.Duration // after the start; 0: never
+	}{
+		"NoAnswer": {func(context.Context, int) (bool, error) { time.Sleep(10 * whole); return true, nil }, 40 * time.Second},
+		"SilentLater": {func(_ context.Context, n int) (bool, error) {
+			time.Sleep(time.Duration(n/3) * 10 * whole)
+			return true, nil
+		}, 70 * time.Second},
+		"Errors": {func(context.Context, int) (bool, error) { return false, errors.New("no") }, 40 * time.Second},
+		"Taken":  {func(context.Context, int) (bool, error) { return false, nil }, 15 * time.Second},
+		"OneError": {func(_ context.Context, n int) (bool, error) {
+			if n%2 == 1 {
+				return false, errors.New("no")
+			}
+			return true, nil
+		}, 0},
+		"SlowAnswers": {func(context.Context, int) (bool, error) { time.Sleep(15 * time.Second); return true, nil }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, end := context.WithTimeout(t.Context(), 30*whole)
+				defer end()
+				started, n := time.Now(), 0
+				var lost time.Duration
+				renew(ctx, Lease{For: whole}, started, func(ctx context.Context) (bool, error) { n++; return test.take(ctx, n) }, func() {
+					if ctx.Err() == nil {
+						lost = time.Since(started)
+					}
+					end()
+				})
+				if lost != test.lost {
+					t.Errorf("lost after %v, want %v", lost, test.lost)
+				}
+			})
+		})
 	}
 }
 
