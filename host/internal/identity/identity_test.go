@@ -154,7 +154,11 @@ func TestSuspendAndResumeLoseNothing(t *testing.T) {
 }
 
 func TestDisablingTwiceKeepsTheRealAccess(t *testing.T) {
-	w := newWorld(t, hosttest.NewDB(t, database.SQLite))
+	hosttest.EachDB(t, disablingTwiceKeepsTheRealAccess)
+}
+
+func disablingTwiceKeepsTheRealAccess(t *testing.T, d *database.DB) {
+	w := newWorld(t, d)
 	for range 2 {
 		if _, err := w.service.UpdateUser(t.Context(), w.users["home"], UserPatch{Enabled: new(false)}); err != nil {
 			t.Fatal(err)
@@ -166,8 +170,10 @@ func TestDisablingTwiceKeepsTheRealAccess(t *testing.T) {
 	}
 }
 
-func TestRefusedWrites(t *testing.T) {
-	w := newWorld(t, hosttest.NewDB(t, database.SQLite))
+func TestRefusedWrites(t *testing.T) { hosttest.EachDB(t, refusedWrites) }
+
+func refusedWrites(t *testing.T, d *database.DB) {
+	w := newWorld(t, d)
 	home := w.users["home"]
 	lacks := func(c sdk.Capability) {
 		w.servers["home"].SetFacts(func(f *sdk.ServerFacts) {
