@@ -1,6 +1,6 @@
 // Package schema is the one description of everything that Zondarr stores: one file per
 // entity, from which ent generates the client in ent/db and from which the migrations
-// of both dialects are planned (migrations/mkmigrate).
+// of both dialects are planned (host/internal/database/mkmigrate).
 //
 // It knows only ent. What it says must hold on SQLite and on PostgreSQL alike, so
 // constraints are written in the SQL that both understand, and enumerations become

@@ -55,6 +55,9 @@ func run(ctx context.Context, root, name string) error {
 		}
 		next = max(next, last+1)
 	}
+	// Both are planned before either is written, or a failure would leave one without the
+	// other.
+	var files []migrationFile
 	for _, d := range dialects(serverURL) {
 		folder := filepath.Join(root, d.folder)
 		text, err := d.migration(ctx, folder, name)
@@ -65,11 +68,16 @@ func run(ctx context.Context, root, name string) error {
 			fmt.Println(d.folder + ": nothing changed")
 			continue
 		}
-		path := filepath.Join(folder, fmt.Sprintf("%05d_%s.sql", next, name))
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // a source file, for everyone to read
+		files = append(files, migrationFile{filepath.Join(folder, fmt.Sprintf("%05d_%s.sql", next, name)), text})
+	}
+	for _, f := range files {
+		if err := os.WriteFile(f.path, []byte(f.text), 0o644); err != nil { //nolint:gosec // a source file, for everyone to read
 			return err
 		}
-		fmt.Println("wrote", path)
+		fmt.Println("wrote", f.path)
 	}
 	return nil
 }
+
+// migrationFile is a migration that is planned and not written yet.
+type migrationFile struct{ path, text string }
