@@ -87,8 +87,9 @@ func (h *Host) rescan(ctx context.Context, patient bool) error {
 // failed once, or after the policy's ActionWait.
 //
 // Errors: not found; plugin_changed when the file has another hash by now;
-// capability_unsupported for a version that stored servers cannot use;
-// plugin_unavailable for one that does not start.
+// capability_unsupported for a version that stored servers cannot use; conflict
+// for one whose server type is another plugin's; plugin_unavailable for one that
+// does not start.
 func (h *Host) Approve(ctx context.Context, name, sha256, by string) (Status, error) {
 	e, err := h.find(name)
 	if err != nil {
@@ -246,12 +247,15 @@ func (h *Host) explain(name string, err error) error {
 		return err
 	}
 	var unfit *misfitError
+	var taken *registry.TypeTakenError
 	var stored *database.Error
 	var f *fault.Error
 	switch {
 	case errors.As(err, &unfit):
 		f = fault.New(fault.Conflict, fault.CodeCapabilityUnsupported,
 			"The new version was not approved: it no longer serves what is stored. %s", unfit.Error())
+	case errors.As(err, &taken):
+		f = fault.New(fault.Conflict, fault.CodeConflict, "The new version was not approved: %s", tell(err))
 	case errors.As(err, &stored), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	default:

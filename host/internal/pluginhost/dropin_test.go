@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -210,6 +211,38 @@ func TestVersionThatHurtsIsRefused(t *testing.T) {
 				t.Errorf("after a restart it is %+v", s)
 			}
 		})
+	}
+}
+
+// A version that claims another plugin's server type is refused and not recorded,
+// also while that plugin is down: approved, it would lose its place at the next
+// start.
+func TestVersionThatClaimsATakenTypeIsRefused(t *testing.T) {
+	h := newHouse(t, withPolicy(func(p *Policy) { p.BackoffMin, p.BackoffMax = time.Hour, time.Hour }))
+	h.start()
+	drop(t, h.dir, "media", variant{Version: "1"})
+	drop(t, h.dir, "other", variant{})
+	h.await("media", StateAwaitingApproval)
+	h.approve("media")
+	h.await("other", StateAwaitingApproval)
+	must(t, syscall.Kill(h.approve("other").PID, syscall.SIGKILL))
+	h.await("other", StateBackingOff)
+	drop(t, h.dir, "media", variant{Version: "2", ServerType: "other"})
+	eventually(t, "it is pending", func() bool { return h.status("media").Pending != nil })
+	pending := h.status("media").Pending.SHA256
+	_, err := h.Approve(t.Context(), "media", pending, "admin:test")
+	if f := fault.As(err); f == nil || f.Kind != fault.Conflict || f.Code != fault.CodeConflict || f.Plugin != "media" ||
+		!strings.Contains(f.Message, "other") {
+		t.Errorf("the error is %v", err)
+	}
+	all, err := h.records.load(t.Context())
+	must(t, err)
+	if slices.ContainsFunc(all["media"], func(a approval) bool { return a.sha256 == pending }) {
+		t.Errorf("it is recorded all the same: %+v", all["media"])
+	}
+	h = h.again().start()
+	if s := h.await("media", StateReady); s.Version != "1" {
+		t.Errorf("after a restart it is %+v", s)
 	}
 }
 

@@ -5,6 +5,7 @@ package pluginhost
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/zondarr/zondarr/host/internal/registry"
 	"github.com/zondarr/zondarr/sdk"
@@ -24,7 +25,7 @@ func (k *keeper) replace(ctx context.Context, art *artefact, tr *trial) error {
 		err = k.fits(ctx, before.Description, i)
 	}
 	if err == nil {
-		err = k.mayTakeSeat(i)
+		err = k.host.registry.MayRegister(i.offer()) // before it is recorded what takeSeat will ask again
 	}
 	if err == nil && tr != nil {
 		err = tr.commit()
@@ -72,16 +73,6 @@ func (k *keeper) fits(ctx context.Context, before sdk.Description, i *instance) 
 	return nil
 }
 
-// mayTakeSeat asks before the approval is recorded what takeSeat will ask again.
-func (k *keeper) mayTakeSeat(i *instance) error {
-	for _, t := range k.host.registry.Types() {
-		if t.Description.ServerType == i.declaration.Description.ServerType && t.Plugin != k.name && t.Available {
-			return &registry.TypeTakenError{ServerType: t.Description.ServerType, Holder: t.Plugin}
-		}
-	}
-	return nil
-}
-
 // tell gives an error in words for an admin.
 func tell(err error) string {
 	var failed *launchError
@@ -100,7 +91,7 @@ func tell(err error) string {
 	case errors.Is(err, errInterrupted):
 		return "its start was called off."
 	case errors.As(err, &taken):
-		return "another plugin serves its server type."
+		return fmt.Sprintf("the server type %s is served by the plugin %s.", taken.ServerType, taken.Holder)
 	default:
 		return "an internal error, see the log."
 	}

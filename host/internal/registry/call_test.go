@@ -469,11 +469,17 @@ func TestSeats(t *testing.T) {
 		t.Fatal(err)
 	}
 	later := Offer{Plugin: "late", Description: newMedia("a").desc, Rank: Rank{ApprovedAt: time.Unix(1, 0)}}
+	seat.Down(Down{Reason: "crashed"}) // it is no less taken
 	_, err = r.Register(later)
-	if taken, ok := errors.AsType[*TypeTakenError](err); !ok || taken.Holder != "a" || taken.ServerType != "a" {
-		t.Errorf("the error is %v", err)
+	for _, err := range []error{err, r.MayRegister(later)} {
+		if taken, ok := errors.AsType[*TypeTakenError](err); !ok || taken.Holder != "a" || taken.ServerType != "a" {
+			t.Errorf("the error is %v", err)
+		}
 	}
 	seat.Vacate("it is disabled")
+	if err := r.MayRegister(later); err != nil {
+		t.Errorf("a vacated type cannot be had: %v", err)
+	}
 	if typ, err := r.Type("a"); err != nil || typ.Available || typ.Plugin != "a" {
 		t.Errorf("a vacated type is %+v, %v", typ, err)
 	}

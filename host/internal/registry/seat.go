@@ -92,8 +92,8 @@ func (r *Registry) Register(o Offer) (*Seat, error) {
 		r.types[name] = e
 	}
 	if e.seat != nil {
-		if holder := e.offer; holder.Plugin != o.Plugin && !e.seat.vacated() && !o.before(holder) {
-			return nil, &TypeTakenError{ServerType: name, Holder: holder.Plugin}
+		if err := e.taken(o); err != nil {
+			return nil, err
 		}
 		e.seat.evict()
 	}
@@ -103,6 +103,25 @@ func (r *Registry) Register(o Offer) (*Seat, error) {
 	e.down = Down{Reason: "it is starting"}
 	e.tell()
 	return e.seat, nil
+}
+
+// MayRegister gives the error that Register would give now, and claims nothing.
+func (r *Registry) MayRegister(o Offer) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e, ok := r.types[o.Description.ServerType]; ok {
+		return e.taken(o)
+	}
+	return nil
+}
+
+// taken gives the *TypeTakenError for a plugin that may not have the type, or
+// nil. It needs r.mu.
+func (e *entry) taken(o Offer) error {
+	if e.offer.Plugin == o.Plugin || e.seat.vacated() || o.before(e.offer) {
+		return nil
+	}
+	return &TypeTakenError{ServerType: o.Description.ServerType, Holder: e.offer.Plugin}
 }
 
 // Mention lists a type whose plugin does not run, as if its seat had been
