@@ -84,7 +84,9 @@ func TestBrokenPlugins(t *testing.T) {
 		{"untidy", "creates a user wholly or not at all, whatever fails", "leaves the user behind"},
 		{"swallows", "lists every user, and admits when the list is cut", "a list that its caller cuts"},
 		{"credulous", "is not taken in by a server that lies", "says yes and stores nothing: CreateUser answers what was asked, and not what the server has"},
-		{"irreverent", "never writes to protected users", `Suspend of a protected user gives "", want "protected"`},
+		{"irreverent", "never writes to protected users", `Suspend of a protected user succeeds, want "protected"`},
+		{"mistaken", "creates a user with exactly the grant", `FindUser gives user "somebody-else", want user "user-`},
+		{"trusting", "refuses a library that is not there", `CreateUser with an unknown library succeeds, want "library_not_found"`},
 		{"careless", "shows its credentials to no other server", `sends the secret "api_key" to another server than the stored one`},
 	} {
 		t.Run(tt.fault, func(t *testing.T) {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/zondarr/zondarr/sdk"
 )
 
 // Check is one rule of the contract.
@@ -41,6 +44,22 @@ func (n notApplicable) Error() string { return "not applicable: " + n.reason }
 // plugin does not declare suspend".
 func NotApplicable(format string, args ...any) error {
 	return notApplicable{fmt.Sprintf(format, args...)}
+}
+
+// wantReason says what is wrong unless a call failed with one of the reasons; what is the
+// call, in words.
+func wantReason(what string, err error, reasons ...sdk.Reason) error {
+	want := fmt.Sprintf("%q", reasons[0])
+	if len(reasons) > 1 {
+		want = fmt.Sprintf("one of %q", reasons)
+	}
+	switch got := sdk.ReasonOf(err); {
+	case err == nil:
+		return fmt.Errorf("%s succeeds, want %s", what, want)
+	case !slices.Contains(reasons, got):
+		return fmt.Errorf("%s fails with %q (%w), want %s", what, got, err, want)
+	}
+	return nil
 }
 
 // Outcome of a check.

@@ -25,7 +25,7 @@ func processChecks() []Check {
 		},
 		{
 			Tier: 1, Name: "answers when it is asked whether it lives",
-			Why: "The host asks every 15 s and restarts a plugin that does not answer within 2 s.",
+			Why: "The host asks every 15 s and restarts a plugin that gives no answer within 2 s three times in a row.",
 			Run: func(ctx context.Context, s *Subject) error {
 				if s.remote == nil {
 					return NotApplicable("it runs in this process")

@@ -92,8 +92,8 @@ func checkUnknownLibrary(ctx context.Context, s *Subject, c Client) error {
 	if err == nil {
 		remove(ctx, c, resp.User.ID)
 	}
-	if got := sdk.ReasonOf(err); got != sdk.ReasonLibraryNotFound {
-		return fmt.Errorf("CreateUser with an unknown library gives %q, want %q", got, sdk.ReasonLibraryNotFound)
+	if err := wantReason("CreateUser with an unknown library", err, sdk.ReasonLibraryNotFound); err != nil {
+		return err
 	}
 	if err := absent(ctx, s, c, "", req); err != nil {
 		return fmt.Errorf("after that refusal: %w", err)
@@ -107,8 +107,8 @@ func checkUnknownLibrary(ctx context.Context, s *Subject, c Client) error {
 	}
 	defer removeIt()
 	_, err = c.SetLibraryAccess(ctx, sdk.SetLibraryAccessRequest{ID: m.user.ID, Access: unknown})
-	if got := sdk.ReasonOf(err); got != sdk.ReasonLibraryNotFound {
-		return fmt.Errorf("SetLibraryAccess with an unknown library gives %q, want %q", got, sdk.ReasonLibraryNotFound)
+	if err := wantReason("SetLibraryAccess with an unknown library", err, sdk.ReasonLibraryNotFound); err != nil {
+		return err
 	}
 	return s.reads(ctx, c, m.user.ID, m.request.Grant)
 }

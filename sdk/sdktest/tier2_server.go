@@ -71,10 +71,7 @@ func checkWrongServer(ctx context.Context, s *Subject, _ Client) error {
 	ref := s.target.Server
 	ref.ID, ref.ExternalID = "another-server", "an-id-that-no-server-has"
 	_, err := s.Client(ref).TestConnection(ctx, sdk.TestConnectionRequest{})
-	if got := sdk.ReasonOf(err); got != sdk.ReasonWrongServer {
-		return fmt.Errorf("the id of the stored server is another one, and TestConnection gives %q, want %q", got, sdk.ReasonWrongServer)
-	}
-	return nil
+	return wantReason("the id of the stored server is another one, and TestConnection", err, sdk.ReasonWrongServer)
 }
 
 // withSecrets gives the target's server with other secrets.
@@ -94,10 +91,7 @@ func (s *Subject) withSecrets() (sdk.ServerRef, error) {
 }
 
 func rejected(err error) error {
-	if got := sdk.ReasonOf(err); got != sdk.ReasonCredentialsRejected && got != sdk.ReasonNotAdmin {
-		return fmt.Errorf("with made-up secrets TestConnection gives %q, want %q", got, sdk.ReasonCredentialsRejected)
-	}
-	return nil
+	return wantReason("with made-up secrets TestConnection", err, sdk.ReasonCredentialsRejected, sdk.ReasonNotAdmin)
 }
 
 func checkWrongSecrets(ctx context.Context, s *Subject, _ Client) error {

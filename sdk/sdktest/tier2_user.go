@@ -34,8 +34,11 @@ func checkCreate(ctx context.Context, s *Subject, c Client) error {
 		find = sdk.FindUserRequest{AccountID: m.request.Link.ID}
 	}
 	found, err := c.FindUser(ctx, find)
-	if err != nil || found.User.ID != u.ID {
-		return fmt.Errorf("FindUser gives user %q and error %w, want user %q", found.User.ID, err, u.ID)
+	if err != nil {
+		return fmt.Errorf("FindUser: %w", err)
+	}
+	if found.User.ID != u.ID {
+		return fmt.Errorf("FindUser gives user %q, want user %q", found.User.ID, u.ID)
 	}
 	if s.has(sdk.CapReadUsers) {
 		got, err := c.GetUser(ctx, sdk.GetUserRequest{ID: u.ID})
@@ -86,8 +89,8 @@ func checkTaken(ctx context.Context, s *Subject, c Client) error {
 		}
 		return errors.New("the same user was created twice")
 	}
-	if got := sdk.ReasonOf(err); got != want {
-		return fmt.Errorf("creating the same user again gives %q, want %q", got, want)
+	if err := wantReason("creating the same user again", err, want); err != nil {
+		return err
 	}
 	if s.has(sdk.CapReadUsers) {
 		if _, err := c.GetUser(ctx, sdk.GetUserRequest{ID: m.user.ID}); err != nil {
@@ -127,18 +130,16 @@ func absent(ctx context.Context, s *Subject, c Client, id string, req sdk.Create
 	if !s.has(sdk.CapReadUsers) || id == "" {
 		return nil
 	}
-	if _, err := c.GetUser(ctx, sdk.GetUserRequest{ID: id}); sdk.ReasonOf(err) != sdk.ReasonNotFound {
-		return fmt.Errorf("GetUser gives %q for a user that is not there, want %q", sdk.ReasonOf(err), sdk.ReasonNotFound)
-	}
-	return nil
+	_, err := c.GetUser(ctx, sdk.GetUserRequest{ID: id})
+	return wantReason("GetUser of a user that is not there", err, sdk.ReasonNotFound)
 }
 
 // notFoundNow makes sure that FindUser, asked with MaxAge 0, finds nobody and vouches for
 // it.
 func notFoundNow(ctx context.Context, c Client, find sdk.FindUserRequest) error {
 	_, err := c.FindUser(ctx, find)
-	if sdk.ReasonOf(err) != sdk.ReasonNotFound {
-		return fmt.Errorf("FindUser gives %q for a user that is not there, want %q", sdk.ReasonOf(err), sdk.ReasonNotFound)
+	if err := wantReason("FindUser of a user that is not there", err, sdk.ReasonNotFound); err != nil {
+		return err
 	}
 	if e, ok := errors.AsType[*sdk.Error](err); ok && e.Stale {
 		return errors.New("FindUser with MaxAge 0 answers from what it knew before the call: its error says Stale")
@@ -172,8 +173,9 @@ func checkNow(ctx context.Context, s *Subject, c Client) error {
 	// A plugin that keeps a list has one after the first of these, and may answer the
 	// second from it.
 	for range 2 {
-		if _, err := c.FindUser(ctx, kept); sdk.ReasonOf(err) != sdk.ReasonNotFound {
-			return fmt.Errorf("FindUser with MaxAge %s gives %q for a user that is not there, want %q", kept.MaxAge, sdk.ReasonOf(err), sdk.ReasonNotFound)
+		_, err := c.FindUser(ctx, kept)
+		if err := wantReason("FindUser, with a MaxAge, of a user that is not there", err, sdk.ReasonNotFound); err != nil {
+			return err
 		}
 	}
 	return notFoundNow(ctx, c, find)

@@ -211,8 +211,8 @@ func checkProtected(ctx context.Context, s *Subject) error {
 		}
 		err := v.call(ctx, c, p)
 		s.heard(err)
-		if got := sdk.ReasonOf(err); got != sdk.ReasonProtected {
-			wrong = append(wrong, fmt.Errorf("%s of a protected user gives %q, want %q", v.op, got, sdk.ReasonProtected))
+		if err := wantReason(v.op+" of a protected user", err, sdk.ReasonProtected); err != nil {
+			wrong = append(wrong, err)
 		}
 	}
 	if after := up.Usernames(); len(after) != len(before) {

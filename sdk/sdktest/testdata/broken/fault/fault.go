@@ -188,6 +188,13 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 	switch c.p.Fault {
 	case "generous":
 		req.Grant.Libraries = sdk.LibraryAccess{Mode: sdk.LibraryAll}
+	case "trusting":
+		resp, err := c.Client.CreateUser(ctx, req)
+		if errors.Is(err, sdk.ErrorOf(sdk.ReasonLibraryNotFound)) {
+			req.Grant.Libraries = sdk.LibraryAccess{Mode: sdk.LibraryNone}
+			return c.Client.CreateUser(ctx, req)
+		}
+		return resp, err
 	case "credulous":
 		asked := req.Grant
 		resp, err := c.Client.CreateUser(ctx, req)
@@ -210,9 +217,13 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 	return c.Client.CreateUser(ctx, req)
 }
 
-// FindUser may answer from a list that it keeps, whatever it was asked.
+// FindUser may answer from a list that it keeps, whatever it was asked, or with another
+// user.
 func (c *client) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.FindUserResponse, error) {
 	resp, err := c.Client.FindUser(ctx, req)
+	if c.p.Fault == "mistaken" && err == nil {
+		resp.User.ID = "somebody-else"
+	}
 	if e, ok := errors.AsType[*sdk.Error](err); ok && c.p.Fault == "nostalgic" {
 		e.Stale = true
 	}
