@@ -15079,7 +15079,6 @@ type RedemptionMutation struct {
 	public_id         *string
 	state             *redemption.State
 	username          *string
-	username_folded   *string
 	email             *string
 	display_name      *string
 	client_address    *string
@@ -15093,8 +15092,6 @@ type RedemptionMutation struct {
 	addlease_fence    *int64
 	lease_until       *time.Time
 	next_attempt_at   *time.Time
-	attempts          *int
-	addattempts       *int
 	correlation_id    *string
 	finished_at       *time.Time
 	error_code        *string
@@ -15417,55 +15414,6 @@ func (m *RedemptionMutation) OldUsername(ctx context.Context) (v string, err err
 // ResetUsername resets all changes to the "username" field.
 func (m *RedemptionMutation) ResetUsername() {
 	m.username = nil
-}
-
-// SetUsernameFolded sets the "username_folded" field.
-func (m *RedemptionMutation) SetUsernameFolded(s string) {
-	m.username_folded = &s
-}
-
-// UsernameFolded returns the value of the "username_folded" field in the mutation.
-func (m *RedemptionMutation) UsernameFolded() (r string, exists bool) {
-	v := m.username_folded
-	if v == nil {
-		return
-	}
-	return *v, true
-}
-
-// OldUsernameFolded returns the old "username_folded" field's value of the Redemption entity.
-// If the Redemption object wasn't provided to the builder, the object is fetched from the database.
-// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *RedemptionMutation) OldUsernameFolded(ctx context.Context) (v *string, err error) {
-	if !m.op.Is(OpUpdateOne) {
-		return v, errors.New("OldUsernameFolded is only allowed on UpdateOne operations")
-	}
-	if m.id == nil || m.oldValue == nil {
-		return v, errors.New("OldUsernameFolded requires an ID field in the mutation")
-	}
-	oldValue, err := m.oldValue(ctx)
-	if err != nil {
-		return v, fmt.Errorf("querying old value for OldUsernameFolded: %w", err)
-	}
-	return oldValue.UsernameFolded, nil
-}
-
-// ClearUsernameFolded clears the value of the "username_folded" field.
-func (m *RedemptionMutation) ClearUsernameFolded() {
-	m.username_folded = nil
-	m.clearedFields[redemption.FieldUsernameFolded] = struct{}{}
-}
-
-// UsernameFoldedCleared returns if the "username_folded" field was cleared in this mutation.
-func (m *RedemptionMutation) UsernameFoldedCleared() bool {
-	_, ok := m.clearedFields[redemption.FieldUsernameFolded]
-	return ok
-}
-
-// ResetUsernameFolded resets all changes to the "username_folded" field.
-func (m *RedemptionMutation) ResetUsernameFolded() {
-	m.username_folded = nil
-	delete(m.clearedFields, redemption.FieldUsernameFolded)
 }
 
 // SetEmail sets the "email" field.
@@ -16058,62 +16006,6 @@ func (m *RedemptionMutation) ResetNextAttemptAt() {
 	delete(m.clearedFields, redemption.FieldNextAttemptAt)
 }
 
-// SetAttempts sets the "attempts" field.
-func (m *RedemptionMutation) SetAttempts(i int) {
-	m.attempts = &i
-	m.addattempts = nil
-}
-
-// Attempts returns the value of the "attempts" field in the mutation.
-func (m *RedemptionMutation) Attempts() (r int, exists bool) {
-	v := m.attempts
-	if v == nil {
-		return
-	}
-	return *v, true
-}
-
-// OldAttempts returns the old "attempts" field's value of the Redemption entity.
-// If the Redemption object wasn't provided to the builder, the object is fetched from the database.
-// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *RedemptionMutation) OldAttempts(ctx context.Context) (v int, err error) {
-	if !m.op.Is(OpUpdateOne) {
-		return v, errors.New("OldAttempts is only allowed on UpdateOne operations")
-	}
-	if m.id == nil || m.oldValue == nil {
-		return v, errors.New("OldAttempts requires an ID field in the mutation")
-	}
-	oldValue, err := m.oldValue(ctx)
-	if err != nil {
-		return v, fmt.Errorf("querying old value for OldAttempts: %w", err)
-	}
-	return oldValue.Attempts, nil
-}
-
-// AddAttempts adds i to the "attempts" field.
-func (m *RedemptionMutation) AddAttempts(i int) {
-	if m.addattempts != nil {
-		*m.addattempts += i
-	} else {
-		m.addattempts = &i
-	}
-}
-
-// AddedAttempts returns the value that was added to the "attempts" field in this mutation.
-func (m *RedemptionMutation) AddedAttempts() (r int, exists bool) {
-	v := m.addattempts
-	if v == nil {
-		return
-	}
-	return *v, true
-}
-
-// ResetAttempts resets all changes to the "attempts" field.
-func (m *RedemptionMutation) ResetAttempts() {
-	m.attempts = nil
-	m.addattempts = nil
-}
-
 // SetCorrelationID sets the "correlation_id" field.
 func (m *RedemptionMutation) SetCorrelationID(s string) {
 	m.correlation_id = &s
@@ -16704,7 +16596,7 @@ func (m *RedemptionMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RedemptionMutation) Fields() []string {
-	fields := make([]string, 0, 27)
+	fields := make([]string, 0, 25)
 	if m.invitation != nil {
 		fields = append(fields, redemption.FieldInvitationID)
 	}
@@ -16719,9 +16611,6 @@ func (m *RedemptionMutation) Fields() []string {
 	}
 	if m.username != nil {
 		fields = append(fields, redemption.FieldUsername)
-	}
-	if m.username_folded != nil {
-		fields = append(fields, redemption.FieldUsernameFolded)
 	}
 	if m.email != nil {
 		fields = append(fields, redemption.FieldEmail)
@@ -16758,9 +16647,6 @@ func (m *RedemptionMutation) Fields() []string {
 	}
 	if m.next_attempt_at != nil {
 		fields = append(fields, redemption.FieldNextAttemptAt)
-	}
-	if m.attempts != nil {
-		fields = append(fields, redemption.FieldAttempts)
 	}
 	if m.correlation_id != nil {
 		fields = append(fields, redemption.FieldCorrelationID)
@@ -16804,8 +16690,6 @@ func (m *RedemptionMutation) Field(name string) (ent.Value, bool) {
 		return m.State()
 	case redemption.FieldUsername:
 		return m.Username()
-	case redemption.FieldUsernameFolded:
-		return m.UsernameFolded()
 	case redemption.FieldEmail:
 		return m.Email()
 	case redemption.FieldDisplayName:
@@ -16830,8 +16714,6 @@ func (m *RedemptionMutation) Field(name string) (ent.Value, bool) {
 		return m.LeaseUntil()
 	case redemption.FieldNextAttemptAt:
 		return m.NextAttemptAt()
-	case redemption.FieldAttempts:
-		return m.Attempts()
 	case redemption.FieldCorrelationID:
 		return m.CorrelationID()
 	case redemption.FieldFinishedAt:
@@ -16867,8 +16749,6 @@ func (m *RedemptionMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldState(ctx)
 	case redemption.FieldUsername:
 		return m.OldUsername(ctx)
-	case redemption.FieldUsernameFolded:
-		return m.OldUsernameFolded(ctx)
 	case redemption.FieldEmail:
 		return m.OldEmail(ctx)
 	case redemption.FieldDisplayName:
@@ -16893,8 +16773,6 @@ func (m *RedemptionMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldLeaseUntil(ctx)
 	case redemption.FieldNextAttemptAt:
 		return m.OldNextAttemptAt(ctx)
-	case redemption.FieldAttempts:
-		return m.OldAttempts(ctx)
 	case redemption.FieldCorrelationID:
 		return m.OldCorrelationID(ctx)
 	case redemption.FieldFinishedAt:
@@ -16954,13 +16832,6 @@ func (m *RedemptionMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetUsername(v)
-		return nil
-	case redemption.FieldUsernameFolded:
-		v, ok := value.(string)
-		if !ok {
-			return fmt.Errorf("unexpected type %T for field %s", value, name)
-		}
-		m.SetUsernameFolded(v)
 		return nil
 	case redemption.FieldEmail:
 		v, ok := value.(string)
@@ -17046,13 +16917,6 @@ func (m *RedemptionMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetNextAttemptAt(v)
 		return nil
-	case redemption.FieldAttempts:
-		v, ok := value.(int)
-		if !ok {
-			return fmt.Errorf("unexpected type %T for field %s", value, name)
-		}
-		m.SetAttempts(v)
-		return nil
 	case redemption.FieldCorrelationID:
 		v, ok := value.(string)
 		if !ok {
@@ -17123,9 +16987,6 @@ func (m *RedemptionMutation) AddedFields() []string {
 	if m.addlease_fence != nil {
 		fields = append(fields, redemption.FieldLeaseFence)
 	}
-	if m.addattempts != nil {
-		fields = append(fields, redemption.FieldAttempts)
-	}
 	return fields
 }
 
@@ -17138,8 +16999,6 @@ func (m *RedemptionMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedDurationDays()
 	case redemption.FieldLeaseFence:
 		return m.AddedLeaseFence()
-	case redemption.FieldAttempts:
-		return m.AddedAttempts()
 	}
 	return nil, false
 }
@@ -17163,13 +17022,6 @@ func (m *RedemptionMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddLeaseFence(v)
 		return nil
-	case redemption.FieldAttempts:
-		v, ok := value.(int)
-		if !ok {
-			return fmt.Errorf("unexpected type %T for field %s", value, name)
-		}
-		m.AddAttempts(v)
-		return nil
 	}
 	return fmt.Errorf("unknown Redemption numeric field %s", name)
 }
@@ -17180,9 +17032,6 @@ func (m *RedemptionMutation) ClearedFields() []string {
 	var fields []string
 	if m.FieldCleared(redemption.FieldInvitationID) {
 		fields = append(fields, redemption.FieldInvitationID)
-	}
-	if m.FieldCleared(redemption.FieldUsernameFolded) {
-		fields = append(fields, redemption.FieldUsernameFolded)
 	}
 	if m.FieldCleared(redemption.FieldEmail) {
 		fields = append(fields, redemption.FieldEmail)
@@ -17239,9 +17088,6 @@ func (m *RedemptionMutation) ClearField(name string) error {
 	switch name {
 	case redemption.FieldInvitationID:
 		m.ClearInvitationID()
-		return nil
-	case redemption.FieldUsernameFolded:
-		m.ClearUsernameFolded()
 		return nil
 	case redemption.FieldEmail:
 		m.ClearEmail()
@@ -17305,9 +17151,6 @@ func (m *RedemptionMutation) ResetField(name string) error {
 	case redemption.FieldUsername:
 		m.ResetUsername()
 		return nil
-	case redemption.FieldUsernameFolded:
-		m.ResetUsernameFolded()
-		return nil
 	case redemption.FieldEmail:
 		m.ResetEmail()
 		return nil
@@ -17343,9 +17186,6 @@ func (m *RedemptionMutation) ResetField(name string) error {
 		return nil
 	case redemption.FieldNextAttemptAt:
 		m.ResetNextAttemptAt()
-		return nil
-	case redemption.FieldAttempts:
-		m.ResetAttempts()
 		return nil
 	case redemption.FieldCorrelationID:
 		m.ResetCorrelationID()
@@ -17576,8 +17416,6 @@ type RedemptionStepMutation struct {
 	notice            *string
 	attempts          *int
 	addattempts       *int
-	checks            *int
-	addchecks         *int
 	next_attempt_at   *time.Time
 	error_code        *string
 	error_message     *string
@@ -18773,62 +18611,6 @@ func (m *RedemptionStepMutation) ResetAttempts() {
 	m.addattempts = nil
 }
 
-// SetChecks sets the "checks" field.
-func (m *RedemptionStepMutation) SetChecks(i int) {
-	m.checks = &i
-	m.addchecks = nil
-}
-
-// Checks returns the value of the "checks" field in the mutation.
-func (m *RedemptionStepMutation) Checks() (r int, exists bool) {
-	v := m.checks
-	if v == nil {
-		return
-	}
-	return *v, true
-}
-
-// OldChecks returns the old "checks" field's value of the RedemptionStep entity.
-// If the RedemptionStep object wasn't provided to the builder, the object is fetched from the database.
-// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *RedemptionStepMutation) OldChecks(ctx context.Context) (v int, err error) {
-	if !m.op.Is(OpUpdateOne) {
-		return v, errors.New("OldChecks is only allowed on UpdateOne operations")
-	}
-	if m.id == nil || m.oldValue == nil {
-		return v, errors.New("OldChecks requires an ID field in the mutation")
-	}
-	oldValue, err := m.oldValue(ctx)
-	if err != nil {
-		return v, fmt.Errorf("querying old value for OldChecks: %w", err)
-	}
-	return oldValue.Checks, nil
-}
-
-// AddChecks adds i to the "checks" field.
-func (m *RedemptionStepMutation) AddChecks(i int) {
-	if m.addchecks != nil {
-		*m.addchecks += i
-	} else {
-		m.addchecks = &i
-	}
-}
-
-// AddedChecks returns the value that was added to the "checks" field in this mutation.
-func (m *RedemptionStepMutation) AddedChecks() (r int, exists bool) {
-	v := m.addchecks
-	if v == nil {
-		return
-	}
-	return *v, true
-}
-
-// ResetChecks resets all changes to the "checks" field.
-func (m *RedemptionStepMutation) ResetChecks() {
-	m.checks = nil
-	m.addchecks = nil
-}
-
 // SetNextAttemptAt sets the "next_attempt_at" field.
 func (m *RedemptionStepMutation) SetNextAttemptAt(t time.Time) {
 	m.next_attempt_at = &t
@@ -19275,7 +19057,7 @@ func (m *RedemptionStepMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RedemptionStepMutation) Fields() []string {
-	fields := make([]string, 0, 33)
+	fields := make([]string, 0, 32)
 	if m.redemption != nil {
 		fields = append(fields, redemptionstep.FieldRedemptionID)
 	}
@@ -19350,9 +19132,6 @@ func (m *RedemptionStepMutation) Fields() []string {
 	}
 	if m.attempts != nil {
 		fields = append(fields, redemptionstep.FieldAttempts)
-	}
-	if m.checks != nil {
-		fields = append(fields, redemptionstep.FieldChecks)
 	}
 	if m.next_attempt_at != nil {
 		fields = append(fields, redemptionstep.FieldNextAttemptAt)
@@ -19433,8 +19212,6 @@ func (m *RedemptionStepMutation) Field(name string) (ent.Value, bool) {
 		return m.Notice()
 	case redemptionstep.FieldAttempts:
 		return m.Attempts()
-	case redemptionstep.FieldChecks:
-		return m.Checks()
 	case redemptionstep.FieldNextAttemptAt:
 		return m.NextAttemptAt()
 	case redemptionstep.FieldErrorCode:
@@ -19508,8 +19285,6 @@ func (m *RedemptionStepMutation) OldField(ctx context.Context, name string) (ent
 		return m.OldNotice(ctx)
 	case redemptionstep.FieldAttempts:
 		return m.OldAttempts(ctx)
-	case redemptionstep.FieldChecks:
-		return m.OldChecks(ctx)
 	case redemptionstep.FieldNextAttemptAt:
 		return m.OldNextAttemptAt(ctx)
 	case redemptionstep.FieldErrorCode:
@@ -19708,13 +19483,6 @@ func (m *RedemptionStepMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetAttempts(v)
 		return nil
-	case redemptionstep.FieldChecks:
-		v, ok := value.(int)
-		if !ok {
-			return fmt.Errorf("unexpected type %T for field %s", value, name)
-		}
-		m.SetChecks(v)
-		return nil
 	case redemptionstep.FieldNextAttemptAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -19778,9 +19546,6 @@ func (m *RedemptionStepMutation) AddedFields() []string {
 	if m.addattempts != nil {
 		fields = append(fields, redemptionstep.FieldAttempts)
 	}
-	if m.addchecks != nil {
-		fields = append(fields, redemptionstep.FieldChecks)
-	}
 	return fields
 }
 
@@ -19793,8 +19558,6 @@ func (m *RedemptionStepMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedPosition()
 	case redemptionstep.FieldAttempts:
 		return m.AddedAttempts()
-	case redemptionstep.FieldChecks:
-		return m.AddedChecks()
 	}
 	return nil, false
 }
@@ -19817,13 +19580,6 @@ func (m *RedemptionStepMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddAttempts(v)
-		return nil
-	case redemptionstep.FieldChecks:
-		v, ok := value.(int)
-		if !ok {
-			return fmt.Errorf("unexpected type %T for field %s", value, name)
-		}
-		m.AddChecks(v)
 		return nil
 	}
 	return fmt.Errorf("unknown RedemptionStep numeric field %s", name)
@@ -20013,9 +19769,6 @@ func (m *RedemptionStepMutation) ResetField(name string) error {
 		return nil
 	case redemptionstep.FieldAttempts:
 		m.ResetAttempts()
-		return nil
-	case redemptionstep.FieldChecks:
-		m.ResetChecks()
 		return nil
 	case redemptionstep.FieldNextAttemptAt:
 		m.ResetNextAttemptAt()

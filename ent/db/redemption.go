@@ -30,8 +30,6 @@ type Redemption struct {
 	State redemption.State `json:"state,omitempty"`
 	// Username holds the value of the "username" field.
 	Username string `json:"username,omitempty"`
-	// UsernameFolded holds the value of the "username_folded" field.
-	UsernameFolded *string `json:"username_folded,omitempty"`
 	// Email holds the value of the "email" field.
 	Email *string `json:"email,omitempty"`
 	// DisplayName holds the value of the "display_name" field.
@@ -56,8 +54,6 @@ type Redemption struct {
 	LeaseUntil *time.Time `json:"lease_until,omitempty"`
 	// NextAttemptAt holds the value of the "next_attempt_at" field.
 	NextAttemptAt *time.Time `json:"next_attempt_at,omitempty"`
-	// Attempts holds the value of the "attempts" field.
-	Attempts int `json:"attempts,omitempty"`
 	// CorrelationID holds the value of the "correlation_id" field.
 	CorrelationID string `json:"correlation_id,omitempty"`
 	// FinishedAt holds the value of the "finished_at" field.
@@ -157,9 +153,9 @@ func (*Redemption) scanValues(columns []string) ([]any, error) {
 			values[i] = new([]byte)
 		case redemption.FieldErrorRetryable:
 			values[i] = new(sql.NullBool)
-		case redemption.FieldDurationDays, redemption.FieldLeaseFence, redemption.FieldAttempts:
+		case redemption.FieldDurationDays, redemption.FieldLeaseFence:
 			values[i] = new(sql.NullInt64)
-		case redemption.FieldCode, redemption.FieldPublicID, redemption.FieldState, redemption.FieldUsername, redemption.FieldUsernameFolded, redemption.FieldEmail, redemption.FieldDisplayName, redemption.FieldClientAddress, redemption.FieldOnExpiry, redemption.FieldIdempotencyKey, redemption.FieldLeaseOwner, redemption.FieldCorrelationID, redemption.FieldErrorCode, redemption.FieldErrorMessage, redemption.FieldErrorDetail:
+		case redemption.FieldCode, redemption.FieldPublicID, redemption.FieldState, redemption.FieldUsername, redemption.FieldEmail, redemption.FieldDisplayName, redemption.FieldClientAddress, redemption.FieldOnExpiry, redemption.FieldIdempotencyKey, redemption.FieldLeaseOwner, redemption.FieldCorrelationID, redemption.FieldErrorCode, redemption.FieldErrorMessage, redemption.FieldErrorDetail:
 			values[i] = new(sql.NullString)
 		case redemption.FieldLeaseUntil, redemption.FieldNextAttemptAt, redemption.FieldFinishedAt, redemption.FieldCreatedAt, redemption.FieldUpdatedAt:
 			values[i] = new(sql.NullTime)
@@ -216,13 +212,6 @@ func (_m *Redemption) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field username", values[i])
 			} else if value.Valid {
 				_m.Username = value.String
-			}
-		case redemption.FieldUsernameFolded:
-			if value, ok := values[i].(*sql.NullString); !ok {
-				return fmt.Errorf("unexpected type %T for field username_folded", values[i])
-			} else if value.Valid {
-				_m.UsernameFolded = new(string)
-				*_m.UsernameFolded = value.String
 			}
 		case redemption.FieldEmail:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -303,12 +292,6 @@ func (_m *Redemption) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.NextAttemptAt = new(time.Time)
 				*_m.NextAttemptAt = value.Time
-			}
-		case redemption.FieldAttempts:
-			if value, ok := values[i].(*sql.NullInt64); !ok {
-				return fmt.Errorf("unexpected type %T for field attempts", values[i])
-			} else if value.Valid {
-				_m.Attempts = int(value.Int64)
 			}
 		case redemption.FieldCorrelationID:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -440,11 +423,6 @@ func (_m *Redemption) String() string {
 	builder.WriteString("username=")
 	builder.WriteString(_m.Username)
 	builder.WriteString(", ")
-	if v := _m.UsernameFolded; v != nil {
-		builder.WriteString("username_folded=")
-		builder.WriteString(*v)
-	}
-	builder.WriteString(", ")
 	if v := _m.Email; v != nil {
 		builder.WriteString("email=")
 		builder.WriteString(*v)
@@ -495,9 +473,6 @@ func (_m *Redemption) String() string {
 		builder.WriteString("next_attempt_at=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
-	builder.WriteString(", ")
-	builder.WriteString("attempts=")
-	builder.WriteString(fmt.Sprintf("%v", _m.Attempts))
 	builder.WriteString(", ")
 	builder.WriteString("correlation_id=")
 	builder.WriteString(_m.CorrelationID)

@@ -83,20 +83,6 @@ func (_c *RedemptionCreate) SetNillableUsername(v *string) *RedemptionCreate {
 	return _c
 }
 
-// SetUsernameFolded sets the "username_folded" field.
-func (_c *RedemptionCreate) SetUsernameFolded(v string) *RedemptionCreate {
-	_c.mutation.SetUsernameFolded(v)
-	return _c
-}
-
-// SetNillableUsernameFolded sets the "username_folded" field if the given value is not nil.
-func (_c *RedemptionCreate) SetNillableUsernameFolded(v *string) *RedemptionCreate {
-	if v != nil {
-		_c.SetUsernameFolded(*v)
-	}
-	return _c
-}
-
 // SetEmail sets the "email" field.
 func (_c *RedemptionCreate) SetEmail(v string) *RedemptionCreate {
 	_c.mutation.SetEmail(v)
@@ -253,20 +239,6 @@ func (_c *RedemptionCreate) SetNextAttemptAt(v time.Time) *RedemptionCreate {
 func (_c *RedemptionCreate) SetNillableNextAttemptAt(v *time.Time) *RedemptionCreate {
 	if v != nil {
 		_c.SetNextAttemptAt(*v)
-	}
-	return _c
-}
-
-// SetAttempts sets the "attempts" field.
-func (_c *RedemptionCreate) SetAttempts(v int) *RedemptionCreate {
-	_c.mutation.SetAttempts(v)
-	return _c
-}
-
-// SetNillableAttempts sets the "attempts" field if the given value is not nil.
-func (_c *RedemptionCreate) SetNillableAttempts(v *int) *RedemptionCreate {
-	if v != nil {
-		_c.SetAttempts(*v)
 	}
 	return _c
 }
@@ -507,10 +479,6 @@ func (_c *RedemptionCreate) defaults() {
 		v := redemption.DefaultLeaseFence
 		_c.mutation.SetLeaseFence(v)
 	}
-	if _, ok := _c.mutation.Attempts(); !ok {
-		v := redemption.DefaultAttempts
-		_c.mutation.SetAttempts(v)
-	}
 	if _, ok := _c.mutation.CorrelationID(); !ok {
 		v := redemption.DefaultCorrelationID
 		_c.mutation.SetCorrelationID(v)
@@ -576,9 +544,6 @@ func (_c *RedemptionCreate) check() error {
 	if _, ok := _c.mutation.LeaseFence(); !ok {
 		return &ValidationError{Name: "lease_fence", err: errors.New(`db: missing required field "Redemption.lease_fence"`)}
 	}
-	if _, ok := _c.mutation.Attempts(); !ok {
-		return &ValidationError{Name: "attempts", err: errors.New(`db: missing required field "Redemption.attempts"`)}
-	}
 	if _, ok := _c.mutation.CorrelationID(); !ok {
 		return &ValidationError{Name: "correlation_id", err: errors.New(`db: missing required field "Redemption.correlation_id"`)}
 	}
@@ -643,10 +608,6 @@ func (_c *RedemptionCreate) createSpec() (*Redemption, *sqlgraph.CreateSpec) {
 		_spec.SetField(redemption.FieldUsername, field.TypeString, value)
 		_node.Username = value
 	}
-	if value, ok := _c.mutation.UsernameFolded(); ok {
-		_spec.SetField(redemption.FieldUsernameFolded, field.TypeString, value)
-		_node.UsernameFolded = &value
-	}
 	if value, ok := _c.mutation.Email(); ok {
 		_spec.SetField(redemption.FieldEmail, field.TypeString, value)
 		_node.Email = &value
@@ -690,10 +651,6 @@ func (_c *RedemptionCreate) createSpec() (*Redemption, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.NextAttemptAt(); ok {
 		_spec.SetField(redemption.FieldNextAttemptAt, field.TypeTime, value)
 		_node.NextAttemptAt = &value
-	}
-	if value, ok := _c.mutation.Attempts(); ok {
-		_spec.SetField(redemption.FieldAttempts, field.TypeInt, value)
-		_node.Attempts = value
 	}
 	if value, ok := _c.mutation.CorrelationID(); ok {
 		_spec.SetField(redemption.FieldCorrelationID, field.TypeString, value)
@@ -900,24 +857,6 @@ func (u *RedemptionUpsert) SetUsername(v string) *RedemptionUpsert {
 // UpdateUsername sets the "username" field to the value that was provided on create.
 func (u *RedemptionUpsert) UpdateUsername() *RedemptionUpsert {
 	u.SetExcluded(redemption.FieldUsername)
-	return u
-}
-
-// SetUsernameFolded sets the "username_folded" field.
-func (u *RedemptionUpsert) SetUsernameFolded(v string) *RedemptionUpsert {
-	u.Set(redemption.FieldUsernameFolded, v)
-	return u
-}
-
-// UpdateUsernameFolded sets the "username_folded" field to the value that was provided on create.
-func (u *RedemptionUpsert) UpdateUsernameFolded() *RedemptionUpsert {
-	u.SetExcluded(redemption.FieldUsernameFolded)
-	return u
-}
-
-// ClearUsernameFolded clears the value of the "username_folded" field.
-func (u *RedemptionUpsert) ClearUsernameFolded() *RedemptionUpsert {
-	u.SetNull(redemption.FieldUsernameFolded)
 	return u
 }
 
@@ -1128,24 +1067,6 @@ func (u *RedemptionUpsert) UpdateNextAttemptAt() *RedemptionUpsert {
 // ClearNextAttemptAt clears the value of the "next_attempt_at" field.
 func (u *RedemptionUpsert) ClearNextAttemptAt() *RedemptionUpsert {
 	u.SetNull(redemption.FieldNextAttemptAt)
-	return u
-}
-
-// SetAttempts sets the "attempts" field.
-func (u *RedemptionUpsert) SetAttempts(v int) *RedemptionUpsert {
-	u.Set(redemption.FieldAttempts, v)
-	return u
-}
-
-// UpdateAttempts sets the "attempts" field to the value that was provided on create.
-func (u *RedemptionUpsert) UpdateAttempts() *RedemptionUpsert {
-	u.SetExcluded(redemption.FieldAttempts)
-	return u
-}
-
-// AddAttempts adds v to the "attempts" field.
-func (u *RedemptionUpsert) AddAttempts(v int) *RedemptionUpsert {
-	u.Add(redemption.FieldAttempts, v)
 	return u
 }
 
@@ -1360,27 +1281,6 @@ func (u *RedemptionUpsertOne) SetUsername(v string) *RedemptionUpsertOne {
 func (u *RedemptionUpsertOne) UpdateUsername() *RedemptionUpsertOne {
 	return u.Update(func(s *RedemptionUpsert) {
 		s.UpdateUsername()
-	})
-}
-
-// SetUsernameFolded sets the "username_folded" field.
-func (u *RedemptionUpsertOne) SetUsernameFolded(v string) *RedemptionUpsertOne {
-	return u.Update(func(s *RedemptionUpsert) {
-		s.SetUsernameFolded(v)
-	})
-}
-
-// UpdateUsernameFolded sets the "username_folded" field to the value that was provided on create.
-func (u *RedemptionUpsertOne) UpdateUsernameFolded() *RedemptionUpsertOne {
-	return u.Update(func(s *RedemptionUpsert) {
-		s.UpdateUsernameFolded()
-	})
-}
-
-// ClearUsernameFolded clears the value of the "username_folded" field.
-func (u *RedemptionUpsertOne) ClearUsernameFolded() *RedemptionUpsertOne {
-	return u.Update(func(s *RedemptionUpsert) {
-		s.ClearUsernameFolded()
 	})
 }
 
@@ -1626,27 +1526,6 @@ func (u *RedemptionUpsertOne) UpdateNextAttemptAt() *RedemptionUpsertOne {
 func (u *RedemptionUpsertOne) ClearNextAttemptAt() *RedemptionUpsertOne {
 	return u.Update(func(s *RedemptionUpsert) {
 		s.ClearNextAttemptAt()
-	})
-}
-
-// SetAttempts sets the "attempts" field.
-func (u *RedemptionUpsertOne) SetAttempts(v int) *RedemptionUpsertOne {
-	return u.Update(func(s *RedemptionUpsert) {
-		s.SetAttempts(v)
-	})
-}
-
-// AddAttempts adds v to the "attempts" field.
-func (u *RedemptionUpsertOne) AddAttempts(v int) *RedemptionUpsertOne {
-	return u.Update(func(s *RedemptionUpsert) {
-		s.AddAttempts(v)
-	})
-}
-
-// UpdateAttempts sets the "attempts" field to the value that was provided on create.
-func (u *RedemptionUpsertOne) UpdateAttempts() *RedemptionUpsertOne {
-	return u.Update(func(s *RedemptionUpsert) {
-		s.UpdateAttempts()
 	})
 }
 
@@ -2049,27 +1928,6 @@ func (u *RedemptionUpsertBulk) UpdateUsername() *RedemptionUpsertBulk {
 	})
 }
 
-// SetUsernameFolded sets the "username_folded" field.
-func (u *RedemptionUpsertBulk) SetUsernameFolded(v string) *RedemptionUpsertBulk {
-	return u.Update(func(s *RedemptionUpsert) {
-		s.SetUsernameFolded(v)
-	})
-}
-
-// UpdateUsernameFolded sets the "username_folded" field to the value that was provided on create.
-func (u *RedemptionUpsertBulk) UpdateUsernameFolded() *RedemptionUpsertBulk {
-	return u.Update(func(s *RedemptionUpsert) {
-		s.UpdateUsernameFolded()
-	})
-}
-
-// ClearUsernameFolded clears the value of the "username_folded" field.
-func (u *RedemptionUpsertBulk) ClearUsernameFolded() *RedemptionUpsertBulk {
-	return u.Update(func(s *RedemptionUpsert) {
-		s.ClearUsernameFolded()
-	})
-}
-
 // SetEmail sets the "email" field.
 func (u *RedemptionUpsertBulk) SetEmail(v string) *RedemptionUpsertBulk {
 	return u.Update(func(s *RedemptionUpsert) {
@@ -2312,27 +2170,6 @@ func (u *RedemptionUpsertBulk) UpdateNextAttemptAt() *RedemptionUpsertBulk {
 func (u *RedemptionUpsertBulk) ClearNextAttemptAt() *RedemptionUpsertBulk {
 	return u.Update(func(s *RedemptionUpsert) {
 		s.ClearNextAttemptAt()
-	})
-}
-
-// SetAttempts sets the "attempts" field.
-func (u *RedemptionUpsertBulk) SetAttempts(v int) *RedemptionUpsertBulk {
-	return u.Update(func(s *RedemptionUpsert) {
-		s.SetAttempts(v)
-	})
-}
-
-// AddAttempts adds v to the "attempts" field.
-func (u *RedemptionUpsertBulk) AddAttempts(v int) *RedemptionUpsertBulk {
-	return u.Update(func(s *RedemptionUpsert) {
-		s.AddAttempts(v)
-	})
-}
-
-// UpdateAttempts sets the "attempts" field to the value that was provided on create.
-func (u *RedemptionUpsertBulk) UpdateAttempts() *RedemptionUpsertBulk {
-	return u.Update(func(s *RedemptionUpsert) {
-		s.UpdateAttempts()
 	})
 }
 

@@ -83,26 +83,6 @@ func (_u *RedemptionUpdate) SetNillableUsername(v *string) *RedemptionUpdate {
 	return _u
 }
 
-// SetUsernameFolded sets the "username_folded" field.
-func (_u *RedemptionUpdate) SetUsernameFolded(v string) *RedemptionUpdate {
-	_u.mutation.SetUsernameFolded(v)
-	return _u
-}
-
-// SetNillableUsernameFolded sets the "username_folded" field if the given value is not nil.
-func (_u *RedemptionUpdate) SetNillableUsernameFolded(v *string) *RedemptionUpdate {
-	if v != nil {
-		_u.SetUsernameFolded(*v)
-	}
-	return _u
-}
-
-// ClearUsernameFolded clears the value of the "username_folded" field.
-func (_u *RedemptionUpdate) ClearUsernameFolded() *RedemptionUpdate {
-	_u.mutation.ClearUsernameFolded()
-	return _u
-}
-
 // SetEmail sets the "email" field.
 func (_u *RedemptionUpdate) SetEmail(v string) *RedemptionUpdate {
 	_u.mutation.SetEmail(v)
@@ -328,27 +308,6 @@ func (_u *RedemptionUpdate) SetNillableNextAttemptAt(v *time.Time) *RedemptionUp
 // ClearNextAttemptAt clears the value of the "next_attempt_at" field.
 func (_u *RedemptionUpdate) ClearNextAttemptAt() *RedemptionUpdate {
 	_u.mutation.ClearNextAttemptAt()
-	return _u
-}
-
-// SetAttempts sets the "attempts" field.
-func (_u *RedemptionUpdate) SetAttempts(v int) *RedemptionUpdate {
-	_u.mutation.ResetAttempts()
-	_u.mutation.SetAttempts(v)
-	return _u
-}
-
-// SetNillableAttempts sets the "attempts" field if the given value is not nil.
-func (_u *RedemptionUpdate) SetNillableAttempts(v *int) *RedemptionUpdate {
-	if v != nil {
-		_u.SetAttempts(*v)
-	}
-	return _u
-}
-
-// AddAttempts adds value to the "attempts" field.
-func (_u *RedemptionUpdate) AddAttempts(v int) *RedemptionUpdate {
-	_u.mutation.AddAttempts(v)
 	return _u
 }
 
@@ -676,12 +635,6 @@ func (_u *RedemptionUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	if value, ok := _u.mutation.Username(); ok {
 		_spec.SetField(redemption.FieldUsername, field.TypeString, value)
 	}
-	if value, ok := _u.mutation.UsernameFolded(); ok {
-		_spec.SetField(redemption.FieldUsernameFolded, field.TypeString, value)
-	}
-	if _u.mutation.UsernameFoldedCleared() {
-		_spec.ClearField(redemption.FieldUsernameFolded, field.TypeString)
-	}
 	if value, ok := _u.mutation.Email(); ok {
 		_spec.SetField(redemption.FieldEmail, field.TypeString, value)
 	}
@@ -744,12 +697,6 @@ func (_u *RedemptionUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	}
 	if _u.mutation.NextAttemptAtCleared() {
 		_spec.ClearField(redemption.FieldNextAttemptAt, field.TypeTime)
-	}
-	if value, ok := _u.mutation.Attempts(); ok {
-		_spec.SetField(redemption.FieldAttempts, field.TypeInt, value)
-	}
-	if value, ok := _u.mutation.AddedAttempts(); ok {
-		_spec.AddField(redemption.FieldAttempts, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.CorrelationID(); ok {
 		_spec.SetField(redemption.FieldCorrelationID, field.TypeString, value)
@@ -1047,26 +994,6 @@ func (_u *RedemptionUpdateOne) SetNillableUsername(v *string) *RedemptionUpdateO
 	return _u
 }
 
-// SetUsernameFolded sets the "username_folded" field.
-func (_u *RedemptionUpdateOne) SetUsernameFolded(v string) *RedemptionUpdateOne {
-	_u.mutation.SetUsernameFolded(v)
-	return _u
-}
-
-// SetNillableUsernameFolded sets the "username_folded" field if the given value is not nil.
-func (_u *RedemptionUpdateOne) SetNillableUsernameFolded(v *string) *RedemptionUpdateOne {
-	if v != nil {
-		_u.SetUsernameFolded(*v)
-	}
-	return _u
-}
-
-// ClearUsernameFolded clears the value of the "username_folded" field.
-func (_u *RedemptionUpdateOne) ClearUsernameFolded() *RedemptionUpdateOne {
-	_u.mutation.ClearUsernameFolded()
-	return _u
-}
-
 // SetEmail sets the "email" field.
 func (_u *RedemptionUpdateOne) SetEmail(v string) *RedemptionUpdateOne {
 	_u.mutation.SetEmail(v)
@@ -1292,27 +1219,6 @@ func (_u *RedemptionUpdateOne) SetNillableNextAttemptAt(v *time.Time) *Redemptio
 // ClearNextAttemptAt clears the value of the "next_attempt_at" field.
 func (_u *RedemptionUpdateOne) ClearNextAttemptAt() *RedemptionUpdateOne {
 	_u.mutation.ClearNextAttemptAt()
-	return _u
-}
-
-// SetAttempts sets the "attempts" field.
-func (_u *RedemptionUpdateOne) SetAttempts(v int) *RedemptionUpdateOne {
-	_u.mutation.ResetAttempts()
-	_u.mutation.SetAttempts(v)
-	return _u
-}
-
-// SetNillableAttempts sets the "attempts" field if the given value is not nil.
-func (_u *RedemptionUpdateOne) SetNillableAttempts(v *int) *RedemptionUpdateOne {
-	if v != nil {
-		_u.SetAttempts(*v)
-	}
-	return _u
-}
-
-// AddAttempts adds value to the "attempts" field.
-func (_u *RedemptionUpdateOne) AddAttempts(v int) *RedemptionUpdateOne {
-	_u.mutation.AddAttempts(v)
 	return _u
 }
 
@@ -1670,12 +1576,6 @@ func (_u *RedemptionUpdateOne) sqlSave(ctx context.Context) (_node *Redemption, 
 	if value, ok := _u.mutation.Username(); ok {
 		_spec.SetField(redemption.FieldUsername, field.TypeString, value)
 	}
-	if value, ok := _u.mutation.UsernameFolded(); ok {
-		_spec.SetField(redemption.FieldUsernameFolded, field.TypeString, value)
-	}
-	if _u.mutation.UsernameFoldedCleared() {
-		_spec.ClearField(redemption.FieldUsernameFolded, field.TypeString)
-	}
 	if value, ok := _u.mutation.Email(); ok {
 		_spec.SetField(redemption.FieldEmail, field.TypeString, value)
 	}
@@ -1738,12 +1638,6 @@ func (_u *RedemptionUpdateOne) sqlSave(ctx context.Context) (_node *Redemption, 
 	}
 	if _u.mutation.NextAttemptAtCleared() {
 		_spec.ClearField(redemption.FieldNextAttemptAt, field.TypeTime)
-	}
-	if value, ok := _u.mutation.Attempts(); ok {
-		_spec.SetField(redemption.FieldAttempts, field.TypeInt, value)
-	}
-	if value, ok := _u.mutation.AddedAttempts(); ok {
-		_spec.AddField(redemption.FieldAttempts, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.CorrelationID(); ok {
 		_spec.SetField(redemption.FieldCorrelationID, field.TypeString, value)

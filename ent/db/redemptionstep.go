@@ -73,8 +73,6 @@ type RedemptionStep struct {
 	Notice *string `json:"notice,omitempty"`
 	// Attempts holds the value of the "attempts" field.
 	Attempts int `json:"attempts,omitempty"`
-	// How often the account was looked for after an ambiguous create.
-	Checks int `json:"checks,omitempty"`
 	// NextAttemptAt holds the value of the "next_attempt_at" field.
 	NextAttemptAt *time.Time `json:"next_attempt_at,omitempty"`
 	// ErrorCode holds the value of the "error_code" field.
@@ -165,7 +163,7 @@ func (*RedemptionStep) scanValues(columns []string) ([]any, error) {
 			values[i] = new([]byte)
 		case redemptionstep.FieldAbsentBefore, redemptionstep.FieldNoticed, redemptionstep.FieldErrorRetryable:
 			values[i] = new(sql.NullBool)
-		case redemptionstep.FieldPosition, redemptionstep.FieldAttempts, redemptionstep.FieldChecks:
+		case redemptionstep.FieldPosition, redemptionstep.FieldAttempts:
 			values[i] = new(sql.NullInt64)
 		case redemptionstep.FieldServerName, redemptionstep.FieldServerType, redemptionstep.FieldState, redemptionstep.FieldUsername, redemptionstep.FieldUsernameFolded, redemptionstep.FieldExternalID, redemptionstep.FieldLinkedAccountID, redemptionstep.FieldLibraryAccess, redemptionstep.FieldJoinFlow, redemptionstep.FieldNotice, redemptionstep.FieldErrorCode, redemptionstep.FieldErrorMessage, redemptionstep.FieldErrorDetail:
 			values[i] = new(sql.NullString)
@@ -361,12 +359,6 @@ func (_m *RedemptionStep) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field attempts", values[i])
 			} else if value.Valid {
 				_m.Attempts = int(value.Int64)
-			}
-		case redemptionstep.FieldChecks:
-			if value, ok := values[i].(*sql.NullInt64); !ok {
-				return fmt.Errorf("unexpected type %T for field checks", values[i])
-			} else if value.Valid {
-				_m.Checks = int(value.Int64)
 			}
 		case redemptionstep.FieldNextAttemptAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -564,9 +556,6 @@ func (_m *RedemptionStep) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("attempts=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Attempts))
-	builder.WriteString(", ")
-	builder.WriteString("checks=")
-	builder.WriteString(fmt.Sprintf("%v", _m.Checks))
 	builder.WriteString(", ")
 	if v := _m.NextAttemptAt; v != nil {
 		builder.WriteString("next_attempt_at=")

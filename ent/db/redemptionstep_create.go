@@ -314,20 +314,6 @@ func (_c *RedemptionStepCreate) SetNillableAttempts(v *int) *RedemptionStepCreat
 	return _c
 }
 
-// SetChecks sets the "checks" field.
-func (_c *RedemptionStepCreate) SetChecks(v int) *RedemptionStepCreate {
-	_c.mutation.SetChecks(v)
-	return _c
-}
-
-// SetNillableChecks sets the "checks" field if the given value is not nil.
-func (_c *RedemptionStepCreate) SetNillableChecks(v *int) *RedemptionStepCreate {
-	if v != nil {
-		_c.SetChecks(*v)
-	}
-	return _c
-}
-
 // SetNextAttemptAt sets the "next_attempt_at" field.
 func (_c *RedemptionStepCreate) SetNextAttemptAt(v time.Time) *RedemptionStepCreate {
 	_c.mutation.SetNextAttemptAt(v)
@@ -539,10 +525,6 @@ func (_c *RedemptionStepCreate) defaults() {
 		v := redemptionstep.DefaultAttempts
 		_c.mutation.SetAttempts(v)
 	}
-	if _, ok := _c.mutation.Checks(); !ok {
-		v := redemptionstep.DefaultChecks
-		_c.mutation.SetChecks(v)
-	}
 	if _, ok := _c.mutation.ErrorRetryable(); !ok {
 		v := redemptionstep.DefaultErrorRetryable
 		_c.mutation.SetErrorRetryable(v)
@@ -617,9 +599,6 @@ func (_c *RedemptionStepCreate) check() error {
 	}
 	if _, ok := _c.mutation.Attempts(); !ok {
 		return &ValidationError{Name: "attempts", err: errors.New(`db: missing required field "RedemptionStep.attempts"`)}
-	}
-	if _, ok := _c.mutation.Checks(); !ok {
-		return &ValidationError{Name: "checks", err: errors.New(`db: missing required field "RedemptionStep.checks"`)}
 	}
 	if _, ok := _c.mutation.ErrorRetryable(); !ok {
 		return &ValidationError{Name: "error_retryable", err: errors.New(`db: missing required field "RedemptionStep.error_retryable"`)}
@@ -752,10 +731,6 @@ func (_c *RedemptionStepCreate) createSpec() (*RedemptionStep, *sqlgraph.CreateS
 	if value, ok := _c.mutation.Attempts(); ok {
 		_spec.SetField(redemptionstep.FieldAttempts, field.TypeInt, value)
 		_node.Attempts = value
-	}
-	if value, ok := _c.mutation.Checks(); ok {
-		_spec.SetField(redemptionstep.FieldChecks, field.TypeInt, value)
-		_node.Checks = value
 	}
 	if value, ok := _c.mutation.NextAttemptAt(); ok {
 		_spec.SetField(redemptionstep.FieldNextAttemptAt, field.TypeTime, value)
@@ -1262,24 +1237,6 @@ func (u *RedemptionStepUpsert) UpdateAttempts() *RedemptionStepUpsert {
 // AddAttempts adds v to the "attempts" field.
 func (u *RedemptionStepUpsert) AddAttempts(v int) *RedemptionStepUpsert {
 	u.Add(redemptionstep.FieldAttempts, v)
-	return u
-}
-
-// SetChecks sets the "checks" field.
-func (u *RedemptionStepUpsert) SetChecks(v int) *RedemptionStepUpsert {
-	u.Set(redemptionstep.FieldChecks, v)
-	return u
-}
-
-// UpdateChecks sets the "checks" field to the value that was provided on create.
-func (u *RedemptionStepUpsert) UpdateChecks() *RedemptionStepUpsert {
-	u.SetExcluded(redemptionstep.FieldChecks)
-	return u
-}
-
-// AddChecks adds v to the "checks" field.
-func (u *RedemptionStepUpsert) AddChecks(v int) *RedemptionStepUpsert {
-	u.Add(redemptionstep.FieldChecks, v)
 	return u
 }
 
@@ -1850,27 +1807,6 @@ func (u *RedemptionStepUpsertOne) AddAttempts(v int) *RedemptionStepUpsertOne {
 func (u *RedemptionStepUpsertOne) UpdateAttempts() *RedemptionStepUpsertOne {
 	return u.Update(func(s *RedemptionStepUpsert) {
 		s.UpdateAttempts()
-	})
-}
-
-// SetChecks sets the "checks" field.
-func (u *RedemptionStepUpsertOne) SetChecks(v int) *RedemptionStepUpsertOne {
-	return u.Update(func(s *RedemptionStepUpsert) {
-		s.SetChecks(v)
-	})
-}
-
-// AddChecks adds v to the "checks" field.
-func (u *RedemptionStepUpsertOne) AddChecks(v int) *RedemptionStepUpsertOne {
-	return u.Update(func(s *RedemptionStepUpsert) {
-		s.AddChecks(v)
-	})
-}
-
-// UpdateChecks sets the "checks" field to the value that was provided on create.
-func (u *RedemptionStepUpsertOne) UpdateChecks() *RedemptionStepUpsertOne {
-	return u.Update(func(s *RedemptionStepUpsert) {
-		s.UpdateChecks()
 	})
 }
 
@@ -2624,27 +2560,6 @@ func (u *RedemptionStepUpsertBulk) AddAttempts(v int) *RedemptionStepUpsertBulk 
 func (u *RedemptionStepUpsertBulk) UpdateAttempts() *RedemptionStepUpsertBulk {
 	return u.Update(func(s *RedemptionStepUpsert) {
 		s.UpdateAttempts()
-	})
-}
-
-// SetChecks sets the "checks" field.
-func (u *RedemptionStepUpsertBulk) SetChecks(v int) *RedemptionStepUpsertBulk {
-	return u.Update(func(s *RedemptionStepUpsert) {
-		s.SetChecks(v)
-	})
-}
-
-// AddChecks adds v to the "checks" field.
-func (u *RedemptionStepUpsertBulk) AddChecks(v int) *RedemptionStepUpsertBulk {
-	return u.Update(func(s *RedemptionStepUpsert) {
-		s.AddChecks(v)
-	})
-}
-
-// UpdateChecks sets the "checks" field to the value that was provided on create.
-func (u *RedemptionStepUpsertBulk) UpdateChecks() *RedemptionStepUpsertBulk {
-	return u.Update(func(s *RedemptionStepUpsert) {
-		s.UpdateChecks()
 	})
 }
 

@@ -411,27 +411,6 @@ func (_u *RedemptionStepUpdate) AddAttempts(v int) *RedemptionStepUpdate {
 	return _u
 }
 
-// SetChecks sets the "checks" field.
-func (_u *RedemptionStepUpdate) SetChecks(v int) *RedemptionStepUpdate {
-	_u.mutation.ResetChecks()
-	_u.mutation.SetChecks(v)
-	return _u
-}
-
-// SetNillableChecks sets the "checks" field if the given value is not nil.
-func (_u *RedemptionStepUpdate) SetNillableChecks(v *int) *RedemptionStepUpdate {
-	if v != nil {
-		_u.SetChecks(*v)
-	}
-	return _u
-}
-
-// AddChecks adds value to the "checks" field.
-func (_u *RedemptionStepUpdate) AddChecks(v int) *RedemptionStepUpdate {
-	_u.mutation.AddChecks(v)
-	return _u
-}
-
 // SetNextAttemptAt sets the "next_attempt_at" field.
 func (_u *RedemptionStepUpdate) SetNextAttemptAt(v time.Time) *RedemptionStepUpdate {
 	_u.mutation.SetNextAttemptAt(v)
@@ -731,12 +710,6 @@ func (_u *RedemptionStepUpdate) sqlSave(ctx context.Context) (_node int, err err
 	}
 	if value, ok := _u.mutation.AddedAttempts(); ok {
 		_spec.AddField(redemptionstep.FieldAttempts, field.TypeInt, value)
-	}
-	if value, ok := _u.mutation.Checks(); ok {
-		_spec.SetField(redemptionstep.FieldChecks, field.TypeInt, value)
-	}
-	if value, ok := _u.mutation.AddedChecks(); ok {
-		_spec.AddField(redemptionstep.FieldChecks, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.NextAttemptAt(); ok {
 		_spec.SetField(redemptionstep.FieldNextAttemptAt, field.TypeTime, value)
@@ -1255,27 +1228,6 @@ func (_u *RedemptionStepUpdateOne) AddAttempts(v int) *RedemptionStepUpdateOne {
 	return _u
 }
 
-// SetChecks sets the "checks" field.
-func (_u *RedemptionStepUpdateOne) SetChecks(v int) *RedemptionStepUpdateOne {
-	_u.mutation.ResetChecks()
-	_u.mutation.SetChecks(v)
-	return _u
-}
-
-// SetNillableChecks sets the "checks" field if the given value is not nil.
-func (_u *RedemptionStepUpdateOne) SetNillableChecks(v *int) *RedemptionStepUpdateOne {
-	if v != nil {
-		_u.SetChecks(*v)
-	}
-	return _u
-}
-
-// AddChecks adds value to the "checks" field.
-func (_u *RedemptionStepUpdateOne) AddChecks(v int) *RedemptionStepUpdateOne {
-	_u.mutation.AddChecks(v)
-	return _u
-}
-
 // SetNextAttemptAt sets the "next_attempt_at" field.
 func (_u *RedemptionStepUpdateOne) SetNextAttemptAt(v time.Time) *RedemptionStepUpdateOne {
 	_u.mutation.SetNextAttemptAt(v)
@@ -1605,12 +1557,6 @@ func (_u *RedemptionStepUpdateOne) sqlSave(ctx context.Context) (_node *Redempti
 	}
 	if value, ok := _u.mutation.AddedAttempts(); ok {
 		_spec.AddField(redemptionstep.FieldAttempts, field.TypeInt, value)
-	}
-	if value, ok := _u.mutation.Checks(); ok {
-		_spec.SetField(redemptionstep.FieldChecks, field.TypeInt, value)
-	}
-	if value, ok := _u.mutation.AddedChecks(); ok {
-		_spec.AddField(redemptionstep.FieldChecks, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.NextAttemptAt(); ok {
 		_spec.SetField(redemptionstep.FieldNextAttemptAt, field.TypeTime, value)

@@ -399,31 +399,27 @@ func init() {
 	// redemption.DefaultUsername holds the default value on creation for the username field.
 	redemption.DefaultUsername = redemptionDescUsername.Default.(string)
 	// redemptionDescClientAddress is the schema descriptor for client_address field.
-	redemptionDescClientAddress := redemptionFields[10].Descriptor()
+	redemptionDescClientAddress := redemptionFields[9].Descriptor()
 	// redemption.DefaultClientAddress holds the default value on creation for the client_address field.
 	redemption.DefaultClientAddress = redemptionDescClientAddress.Default.(string)
 	// redemptionDescLeaseFence is the schema descriptor for lease_fence field.
-	redemptionDescLeaseFence := redemptionFields[16].Descriptor()
+	redemptionDescLeaseFence := redemptionFields[15].Descriptor()
 	// redemption.DefaultLeaseFence holds the default value on creation for the lease_fence field.
 	redemption.DefaultLeaseFence = redemptionDescLeaseFence.Default.(int64)
-	// redemptionDescAttempts is the schema descriptor for attempts field.
-	redemptionDescAttempts := redemptionFields[19].Descriptor()
-	// redemption.DefaultAttempts holds the default value on creation for the attempts field.
-	redemption.DefaultAttempts = redemptionDescAttempts.Default.(int)
 	// redemptionDescCorrelationID is the schema descriptor for correlation_id field.
-	redemptionDescCorrelationID := redemptionFields[20].Descriptor()
+	redemptionDescCorrelationID := redemptionFields[18].Descriptor()
 	// redemption.DefaultCorrelationID holds the default value on creation for the correlation_id field.
 	redemption.DefaultCorrelationID = redemptionDescCorrelationID.Default.(string)
 	// redemptionDescErrorRetryable is the schema descriptor for error_retryable field.
-	redemptionDescErrorRetryable := redemptionFields[25].Descriptor()
+	redemptionDescErrorRetryable := redemptionFields[23].Descriptor()
 	// redemption.DefaultErrorRetryable holds the default value on creation for the error_retryable field.
 	redemption.DefaultErrorRetryable = redemptionDescErrorRetryable.Default.(bool)
 	// redemptionDescCreatedAt is the schema descriptor for created_at field.
-	redemptionDescCreatedAt := redemptionFields[26].Descriptor()
+	redemptionDescCreatedAt := redemptionFields[24].Descriptor()
 	// redemption.DefaultCreatedAt holds the default value on creation for the created_at field.
 	redemption.DefaultCreatedAt = redemptionDescCreatedAt.Default.(func() time.Time)
 	// redemptionDescUpdatedAt is the schema descriptor for updated_at field.
-	redemptionDescUpdatedAt := redemptionFields[27].Descriptor()
+	redemptionDescUpdatedAt := redemptionFields[25].Descriptor()
 	// redemption.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	redemption.DefaultUpdatedAt = redemptionDescUpdatedAt.Default.(func() time.Time)
 	// redemption.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.
@@ -474,20 +470,16 @@ func init() {
 	redemptionstepDescAttempts := redemptionstepFields[25].Descriptor()
 	// redemptionstep.DefaultAttempts holds the default value on creation for the attempts field.
 	redemptionstep.DefaultAttempts = redemptionstepDescAttempts.Default.(int)
-	// redemptionstepDescChecks is the schema descriptor for checks field.
-	redemptionstepDescChecks := redemptionstepFields[26].Descriptor()
-	// redemptionstep.DefaultChecks holds the default value on creation for the checks field.
-	redemptionstep.DefaultChecks = redemptionstepDescChecks.Default.(int)
 	// redemptionstepDescErrorRetryable is the schema descriptor for error_retryable field.
-	redemptionstepDescErrorRetryable := redemptionstepFields[31].Descriptor()
+	redemptionstepDescErrorRetryable := redemptionstepFields[30].Descriptor()
 	// redemptionstep.DefaultErrorRetryable holds the default value on creation for the error_retryable field.
 	redemptionstep.DefaultErrorRetryable = redemptionstepDescErrorRetryable.Default.(bool)
 	// redemptionstepDescCreatedAt is the schema descriptor for created_at field.
-	redemptionstepDescCreatedAt := redemptionstepFields[32].Descriptor()
+	redemptionstepDescCreatedAt := redemptionstepFields[31].Descriptor()
 	// redemptionstep.DefaultCreatedAt holds the default value on creation for the created_at field.
 	redemptionstep.DefaultCreatedAt = redemptionstepDescCreatedAt.Default.(func() time.Time)
 	// redemptionstepDescUpdatedAt is the schema descriptor for updated_at field.
-	redemptionstepDescUpdatedAt := redemptionstepFields[33].Descriptor()
+	redemptionstepDescUpdatedAt := redemptionstepFields[32].Descriptor()
 	// redemptionstep.DefaultUpdatedAt holds the default value on creation for the updated_at field.
 	redemptionstep.DefaultUpdatedAt = redemptionstepDescUpdatedAt.Default.(func() time.Time)
 	// redemptionstep.UpdateDefaultUpdatedAt holds the default value on update for the updated_at field.

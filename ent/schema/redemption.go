@@ -26,7 +26,6 @@ func (Redemption) Fields() []ent.Field {
 			Comment("128 random bits as text: what the invitee polls."),
 		field.Enum("state").Values("in_progress", "completed", "undoing", "failed", "needs_attention").Default("in_progress"),
 		field.String("username").Default(""),
-		field.String("username_folded").Optional().Nillable(),
 		field.String("email").Optional().Nillable(),
 		field.String("display_name").Optional().Nillable(),
 		field.UUID("identity_id", uuid.UUID{}).Optional().Nillable(),
@@ -42,7 +41,6 @@ func (Redemption) Fields() []ent.Field {
 			Comment("Rises with every taking of the lease; every transition is conditional on it."),
 		field.Time("lease_until").Optional().Nillable(),
 		field.Time("next_attempt_at").Optional().Nillable(),
-		field.Int("attempts").Default(0),
 		field.String("correlation_id").Default(""),
 		field.Time("finished_at").Optional().Nillable(),
 	}, failure(), times())
@@ -78,6 +76,5 @@ func (s Redemption) Annotations() []schema.Annotation {
 	return []schema.Annotation{checks("redemptions", s.Fields(), map[string]string{
 		"duration_days": "duration_days IS NULL OR duration_days >= 1",
 		"lease_fence":   "lease_fence >= 0",
-		"attempts":      "attempts >= 0",
 	})}
 }

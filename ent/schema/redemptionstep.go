@@ -52,8 +52,6 @@ func (RedemptionStep) Fields() []ent.Field {
 		field.String("notice").Optional().Nillable().
 			Comment("What is left for the invitee to do, in the words of the media server's plugin."),
 		field.Int("attempts").Default(0),
-		field.Int("checks").Default(0).
-			Comment("How often the account was looked for after an ambiguous create."),
 		field.Time("next_attempt_at").Optional().Nillable(),
 	}, failure(), times())
 }
@@ -85,6 +83,5 @@ func (RedemptionStep) Indexes() []ent.Index {
 func (s RedemptionStep) Annotations() []schema.Annotation {
 	return []schema.Annotation{checks("redemption_steps", s.Fields(), map[string]string{
 		"attempts": "attempts >= 0",
-		"checks":   "checks >= 0",
 	})}
 }

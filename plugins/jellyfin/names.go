@@ -2,6 +2,7 @@ package jellyfin
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -195,12 +196,17 @@ func (c *client) FindUser(ctx context.Context, req sdk.FindUserRequest) (sdk.Fin
 		return sdk.FindUserResponse{}, invalid("username", "Jellyfin's users are found by name.")
 	}
 	var u sdk.User
+	began := c.now()
 	err := c.reading(ctx, func() error {
-		found, err := c.lookUp(ctx, req.Username, c.now().Add(-min(max(req.MaxAge, 0), namesTTL)))
+		found, err := c.lookUp(ctx, req.Username, began.Add(-min(max(req.MaxAge, 0), namesTTL)))
 		if err == nil {
 			u = found[0].toSDK()
 		}
 		return err
 	})
+	if e, ok := errors.AsType[*sdk.Error](err); ok && e.Kind() == sdk.ReasonNotFound {
+		_, fresh := c.names.known(req.Username, began)
+		e.Stale = !fresh
+	}
 	return sdk.FindUserResponse{User: u}, err
 }

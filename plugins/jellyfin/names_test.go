@@ -1,6 +1,7 @@
 package jellyfin
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -144,11 +145,17 @@ func TestFindUserRestsOnWhatIsKnown(t *testing.T) {
 	}
 	now := time.Now()
 	c.now = func() time.Time { return now }
+	stale := func(err error) bool { e, ok := errors.AsType[*sdk.Error](err); return ok && e.Stale }
 	_, err := find("carol", time.Minute)
-	wantReason(t, err, sdk.ReasonNotFound)
+	if wantReason(t, err, sdk.ReasonNotFound); stale(err) {
+		t.Error("what was asked now counts as old")
+	}
 	u.ResetRequests()
+	now = now.Add(time.Millisecond)
 	_, err = find("carol", time.Minute) // known, and it costs nothing
-	wantReason(t, err, sdk.ReasonNotFound)
+	if wantReason(t, err, sdk.ReasonNotFound); !stale(err) {
+		t.Error("what was known counts as asked now")
+	}
 	if n := u.RequestCount(); n != 0 {
 		t.Errorf("%d requests for what is known", n)
 	}

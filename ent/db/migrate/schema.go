@@ -596,7 +596,6 @@ var (
 		{Name: "public_id", Type: field.TypeString, Unique: true},
 		{Name: "state", Type: field.TypeEnum, Enums: []string{"in_progress", "completed", "undoing", "failed", "needs_attention"}, Default: "in_progress"},
 		{Name: "username", Type: field.TypeString, Default: ""},
-		{Name: "username_folded", Type: field.TypeString, Nullable: true},
 		{Name: "email", Type: field.TypeString, Nullable: true},
 		{Name: "display_name", Type: field.TypeString, Nullable: true},
 		{Name: "client_address", Type: field.TypeString, Default: ""},
@@ -608,7 +607,6 @@ var (
 		{Name: "lease_fence", Type: field.TypeInt64, Default: 0},
 		{Name: "lease_until", Type: field.TypeTime, Nullable: true},
 		{Name: "next_attempt_at", Type: field.TypeTime, Nullable: true},
-		{Name: "attempts", Type: field.TypeInt, Default: 0},
 		{Name: "correlation_id", Type: field.TypeString, Default: ""},
 		{Name: "finished_at", Type: field.TypeTime, Nullable: true},
 		{Name: "error_code", Type: field.TypeString, Nullable: true},
@@ -628,13 +626,13 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "redemptions_identities_redemptions",
-				Columns:    []*schema.Column{RedemptionsColumns[26]},
+				Columns:    []*schema.Column{RedemptionsColumns[24]},
 				RefColumns: []*schema.Column{IdentitiesColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "redemptions_invitations_redemptions",
-				Columns:    []*schema.Column{RedemptionsColumns[27]},
+				Columns:    []*schema.Column{RedemptionsColumns[25]},
 				RefColumns: []*schema.Column{InvitationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -643,32 +641,32 @@ var (
 			{
 				Name:    "redemption_code_idempotency_key",
 				Unique:  true,
-				Columns: []*schema.Column{RedemptionsColumns[1], RedemptionsColumns[11]},
+				Columns: []*schema.Column{RedemptionsColumns[1], RedemptionsColumns[10]},
 			},
 			{
 				Name:    "redemption_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionsColumns[24], RedemptionsColumns[0]},
+				Columns: []*schema.Column{RedemptionsColumns[22], RedemptionsColumns[0]},
 			},
 			{
 				Name:    "redemption_invitation_id_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionsColumns[27], RedemptionsColumns[24], RedemptionsColumns[0]},
+				Columns: []*schema.Column{RedemptionsColumns[25], RedemptionsColumns[22], RedemptionsColumns[0]},
 			},
 			{
 				Name:    "redemption_identity_id_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionsColumns[26], RedemptionsColumns[24], RedemptionsColumns[0]},
+				Columns: []*schema.Column{RedemptionsColumns[24], RedemptionsColumns[22], RedemptionsColumns[0]},
 			},
 			{
 				Name:    "redemption_state_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionsColumns[3], RedemptionsColumns[24], RedemptionsColumns[0]},
+				Columns: []*schema.Column{RedemptionsColumns[3], RedemptionsColumns[22], RedemptionsColumns[0]},
 			},
 			{
 				Name:    "redemption_lease_until",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionsColumns[15]},
+				Columns: []*schema.Column{RedemptionsColumns[14]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "finished_at IS NULL",
 				},
@@ -699,7 +697,6 @@ var (
 		{Name: "position", Type: field.TypeInt, Default: 0},
 		{Name: "notice", Type: field.TypeString, Nullable: true},
 		{Name: "attempts", Type: field.TypeInt, Default: 0},
-		{Name: "checks", Type: field.TypeInt, Default: 0},
 		{Name: "next_attempt_at", Type: field.TypeTime, Nullable: true},
 		{Name: "error_code", Type: field.TypeString, Nullable: true},
 		{Name: "error_message", Type: field.TypeString, Nullable: true},
@@ -720,25 +717,25 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "redemption_steps_links_steps",
-				Columns:    []*schema.Column{RedemptionStepsColumns[30]},
+				Columns:    []*schema.Column{RedemptionStepsColumns[29]},
 				RefColumns: []*schema.Column{LinksColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "redemption_steps_media_servers_redemption_steps",
-				Columns:    []*schema.Column{RedemptionStepsColumns[31]},
+				Columns:    []*schema.Column{RedemptionStepsColumns[30]},
 				RefColumns: []*schema.Column{MediaServersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "redemption_steps_redemptions_steps",
-				Columns:    []*schema.Column{RedemptionStepsColumns[32]},
+				Columns:    []*schema.Column{RedemptionStepsColumns[31]},
 				RefColumns: []*schema.Column{RedemptionsColumns[0]},
 				OnDelete:   schema.Cascade,
 			},
 			{
 				Symbol:     "redemption_steps_users_redemption_steps",
-				Columns:    []*schema.Column{RedemptionStepsColumns[33]},
+				Columns:    []*schema.Column{RedemptionStepsColumns[32]},
 				RefColumns: []*schema.Column{UsersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -747,12 +744,12 @@ var (
 			{
 				Name:    "redemptionstep_redemption_id_server_id",
 				Unique:  true,
-				Columns: []*schema.Column{RedemptionStepsColumns[32], RedemptionStepsColumns[31]},
+				Columns: []*schema.Column{RedemptionStepsColumns[31], RedemptionStepsColumns[30]},
 			},
 			{
 				Name:    "redemptionstep_server_id_username_folded",
 				Unique:  true,
-				Columns: []*schema.Column{RedemptionStepsColumns[31], RedemptionStepsColumns[7]},
+				Columns: []*schema.Column{RedemptionStepsColumns[30], RedemptionStepsColumns[7]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "released_at IS NULL",
 				},
@@ -760,22 +757,22 @@ var (
 			{
 				Name:    "redemptionstep_server_id_created_at_id",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionStepsColumns[31], RedemptionStepsColumns[28], RedemptionStepsColumns[0]},
+				Columns: []*schema.Column{RedemptionStepsColumns[30], RedemptionStepsColumns[27], RedemptionStepsColumns[0]},
 			},
 			{
 				Name:    "redemptionstep_user_id",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionStepsColumns[33]},
+				Columns: []*schema.Column{RedemptionStepsColumns[32]},
 			},
 			{
 				Name:    "redemptionstep_link_id",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionStepsColumns[30]},
+				Columns: []*schema.Column{RedemptionStepsColumns[29]},
 			},
 			{
 				Name:    "redemptionstep_server_id_external_id",
 				Unique:  false,
-				Columns: []*schema.Column{RedemptionStepsColumns[31], RedemptionStepsColumns[9]},
+				Columns: []*schema.Column{RedemptionStepsColumns[30], RedemptionStepsColumns[9]},
 			},
 		},
 	}
@@ -1084,7 +1081,6 @@ func init() {
 		Table: "redemptions",
 	}
 	RedemptionsTable.Annotation.Checks = map[string]string{
-		"redemptions_attempts_34c54dbe":      "attempts >= 0",
 		"redemptions_duration_days_2dfffb23": "duration_days IS NULL OR duration_days >= 1",
 		"redemptions_lease_fence_85b52f02":   "lease_fence >= 0",
 		"redemptions_on_expiry_4748dd58":     "on_expiry IN ('delete', 'disable')",
@@ -1099,7 +1095,6 @@ func init() {
 	}
 	RedemptionStepsTable.Annotation.Checks = map[string]string{
 		"redemption_steps_attempts_34c54dbe":       "attempts >= 0",
-		"redemption_steps_checks_2b070ba3":         "checks >= 0",
 		"redemption_steps_library_access_b1954f88": "library_access IN ('all', 'none', 'only')",
 		"redemption_steps_state_ebabaf1a":          "state IN ('creating', 'done', 'failed', 'needs_attention', 'pending', 'skipped', 'undoing', 'undone')",
 	}

@@ -26,8 +26,6 @@ const (
 	FieldState = "state"
 	// FieldUsername holds the string denoting the username field in the database.
 	FieldUsername = "username"
-	// FieldUsernameFolded holds the string denoting the username_folded field in the database.
-	FieldUsernameFolded = "username_folded"
 	// FieldEmail holds the string denoting the email field in the database.
 	FieldEmail = "email"
 	// FieldDisplayName holds the string denoting the display_name field in the database.
@@ -52,8 +50,6 @@ const (
 	FieldLeaseUntil = "lease_until"
 	// FieldNextAttemptAt holds the string denoting the next_attempt_at field in the database.
 	FieldNextAttemptAt = "next_attempt_at"
-	// FieldAttempts holds the string denoting the attempts field in the database.
-	FieldAttempts = "attempts"
 	// FieldCorrelationID holds the string denoting the correlation_id field in the database.
 	FieldCorrelationID = "correlation_id"
 	// FieldFinishedAt holds the string denoting the finished_at field in the database.
@@ -127,7 +123,6 @@ var Columns = []string{
 	FieldPublicID,
 	FieldState,
 	FieldUsername,
-	FieldUsernameFolded,
 	FieldEmail,
 	FieldDisplayName,
 	FieldIdentityID,
@@ -140,7 +135,6 @@ var Columns = []string{
 	FieldLeaseFence,
 	FieldLeaseUntil,
 	FieldNextAttemptAt,
-	FieldAttempts,
 	FieldCorrelationID,
 	FieldFinishedAt,
 	FieldErrorCode,
@@ -172,8 +166,6 @@ var (
 	DefaultClientAddress string
 	// DefaultLeaseFence holds the default value on creation for the "lease_fence" field.
 	DefaultLeaseFence int64
-	// DefaultAttempts holds the default value on creation for the "attempts" field.
-	DefaultAttempts int
 	// DefaultCorrelationID holds the default value on creation for the "correlation_id" field.
 	DefaultCorrelationID string
 	// DefaultErrorRetryable holds the default value on creation for the "error_retryable" field.
@@ -276,11 +268,6 @@ func ByUsername(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldUsername, opts...).ToFunc()
 }
 
-// ByUsernameFolded orders the results by the username_folded field.
-func ByUsernameFolded(opts ...sql.OrderTermOption) OrderOption {
-	return sql.OrderByField(FieldUsernameFolded, opts...).ToFunc()
-}
-
 // ByEmail orders the results by the email field.
 func ByEmail(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldEmail, opts...).ToFunc()
@@ -334,11 +321,6 @@ func ByLeaseUntil(opts ...sql.OrderTermOption) OrderOption {
 // ByNextAttemptAt orders the results by the next_attempt_at field.
 func ByNextAttemptAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldNextAttemptAt, opts...).ToFunc()
-}
-
-// ByAttempts orders the results by the attempts field.
-func ByAttempts(opts ...sql.OrderTermOption) OrderOption {
-	return sql.OrderByField(FieldAttempts, opts...).ToFunc()
 }
 
 // ByCorrelationID orders the results by the correlation_id field.

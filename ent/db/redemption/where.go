@@ -76,11 +76,6 @@ func Username(v string) predicate.Redemption {
 	return predicate.Redemption(sql.FieldEQ(FieldUsername, v))
 }
 
-// UsernameFolded applies equality check predicate on the "username_folded" field. It's identical to UsernameFoldedEQ.
-func UsernameFolded(v string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldEQ(FieldUsernameFolded, v))
-}
-
 // Email applies equality check predicate on the "email" field. It's identical to EmailEQ.
 func Email(v string) predicate.Redemption {
 	return predicate.Redemption(sql.FieldEQ(FieldEmail, v))
@@ -134,11 +129,6 @@ func LeaseUntil(v time.Time) predicate.Redemption {
 // NextAttemptAt applies equality check predicate on the "next_attempt_at" field. It's identical to NextAttemptAtEQ.
 func NextAttemptAt(v time.Time) predicate.Redemption {
 	return predicate.Redemption(sql.FieldEQ(FieldNextAttemptAt, v))
-}
-
-// Attempts applies equality check predicate on the "attempts" field. It's identical to AttemptsEQ.
-func Attempts(v int) predicate.Redemption {
-	return predicate.Redemption(sql.FieldEQ(FieldAttempts, v))
 }
 
 // CorrelationID applies equality check predicate on the "correlation_id" field. It's identical to CorrelationIDEQ.
@@ -424,81 +414,6 @@ func UsernameEqualFold(v string) predicate.Redemption {
 // UsernameContainsFold applies the ContainsFold predicate on the "username" field.
 func UsernameContainsFold(v string) predicate.Redemption {
 	return predicate.Redemption(sql.FieldContainsFold(FieldUsername, v))
-}
-
-// UsernameFoldedEQ applies the EQ predicate on the "username_folded" field.
-func UsernameFoldedEQ(v string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldEQ(FieldUsernameFolded, v))
-}
-
-// UsernameFoldedNEQ applies the NEQ predicate on the "username_folded" field.
-func UsernameFoldedNEQ(v string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldNEQ(FieldUsernameFolded, v))
-}
-
-// UsernameFoldedIn applies the In predicate on the "username_folded" field.
-func UsernameFoldedIn(vs ...string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldIn(FieldUsernameFolded, vs...))
-}
-
-// UsernameFoldedNotIn applies the NotIn predicate on the "username_folded" field.
-func UsernameFoldedNotIn(vs ...string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldNotIn(FieldUsernameFolded, vs...))
-}
-
-// UsernameFoldedGT applies the GT predicate on the "username_folded" field.
-func UsernameFoldedGT(v string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldGT(FieldUsernameFolded, v))
-}
-
-// UsernameFoldedGTE applies the GTE predicate on the "username_folded" field.
-func UsernameFoldedGTE(v string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldGTE(FieldUsernameFolded, v))
-}
-
-// UsernameFoldedLT applies the LT predicate on the "username_folded" field.
-func UsernameFoldedLT(v string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldLT(FieldUsernameFolded, v))
-}
-
-// UsernameFoldedLTE applies the LTE predicate on the "username_folded" field.
-func UsernameFoldedLTE(v string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldLTE(FieldUsernameFolded, v))
-}
-
-// UsernameFoldedContains applies the Contains predicate on the "username_folded" field.
-func UsernameFoldedContains(v string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldContains(FieldUsernameFolded, v))
-}
-
-// UsernameFoldedHasPrefix applies the HasPrefix predicate on the "username_folded" field.
-func UsernameFoldedHasPrefix(v string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldHasPrefix(FieldUsernameFolded, v))
-}
-
-// UsernameFoldedHasSuffix applies the HasSuffix predicate on the "username_folded" field.
-func UsernameFoldedHasSuffix(v string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldHasSuffix(FieldUsernameFolded, v))
-}
-
-// UsernameFoldedIsNil applies the IsNil predicate on the "username_folded" field.
-func UsernameFoldedIsNil() predicate.Redemption {
-	return predicate.Redemption(sql.FieldIsNull(FieldUsernameFolded))
-}
-
-// UsernameFoldedNotNil applies the NotNil predicate on the "username_folded" field.
-func UsernameFoldedNotNil() predicate.Redemption {
-	return predicate.Redemption(sql.FieldNotNull(FieldUsernameFolded))
-}
-
-// UsernameFoldedEqualFold applies the EqualFold predicate on the "username_folded" field.
-func UsernameFoldedEqualFold(v string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldEqualFold(FieldUsernameFolded, v))
-}
-
-// UsernameFoldedContainsFold applies the ContainsFold predicate on the "username_folded" field.
-func UsernameFoldedContainsFold(v string) predicate.Redemption {
-	return predicate.Redemption(sql.FieldContainsFold(FieldUsernameFolded, v))
 }
 
 // EmailEQ applies the EQ predicate on the "email" field.
@@ -1154,46 +1069,6 @@ func NextAttemptAtIsNil() predicate.Redemption {
 // NextAttemptAtNotNil applies the NotNil predicate on the "next_attempt_at" field.
 func NextAttemptAtNotNil() predicate.Redemption {
 	return predicate.Redemption(sql.FieldNotNull(FieldNextAttemptAt))
-}
-
-// AttemptsEQ applies the EQ predicate on the "attempts" field.
-func AttemptsEQ(v int) predicate.Redemption {
-	return predicate.Redemption(sql.FieldEQ(FieldAttempts, v))
-}
-
-// AttemptsNEQ applies the NEQ predicate on the "attempts" field.
-func AttemptsNEQ(v int) predicate.Redemption {
-	return predicate.Redemption(sql.FieldNEQ(FieldAttempts, v))
-}
-
-// AttemptsIn applies the In predicate on the "attempts" field.
-func AttemptsIn(vs ...int) predicate.Redemption {
-	return predicate.Redemption(sql.FieldIn(FieldAttempts, vs...))
-}
-
-// AttemptsNotIn applies the NotIn predicate on the "attempts" field.
-func AttemptsNotIn(vs ...int) predicate.Redemption {
-	return predicate.Redemption(sql.FieldNotIn(FieldAttempts, vs...))
-}
-
-// AttemptsGT applies the GT predicate on the "attempts" field.
-func AttemptsGT(v int) predicate.Redemption {
-	return predicate.Redemption(sql.FieldGT(FieldAttempts, v))
-}
-
-// AttemptsGTE applies the GTE predicate on the "attempts" field.
-func AttemptsGTE(v int) predicate.Redemption {
-	return predicate.Redemption(sql.FieldGTE(FieldAttempts, v))
-}
-
-// AttemptsLT applies the LT predicate on the "attempts" field.
-func AttemptsLT(v int) predicate.Redemption {
-	return predicate.Redemption(sql.FieldLT(FieldAttempts, v))
-}
-
-// AttemptsLTE applies the LTE predicate on the "attempts" field.
-func AttemptsLTE(v int) predicate.Redemption {
-	return predicate.Redemption(sql.FieldLTE(FieldAttempts, v))
 }
 
 // CorrelationIDEQ applies the EQ predicate on the "correlation_id" field.

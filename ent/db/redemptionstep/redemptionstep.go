@@ -66,8 +66,6 @@ const (
 	FieldNotice = "notice"
 	// FieldAttempts holds the string denoting the attempts field in the database.
 	FieldAttempts = "attempts"
-	// FieldChecks holds the string denoting the checks field in the database.
-	FieldChecks = "checks"
 	// FieldNextAttemptAt holds the string denoting the next_attempt_at field in the database.
 	FieldNextAttemptAt = "next_attempt_at"
 	// FieldErrorCode holds the string denoting the error_code field in the database.
@@ -150,7 +148,6 @@ var Columns = []string{
 	FieldUserID,
 	FieldNotice,
 	FieldAttempts,
-	FieldChecks,
 	FieldNextAttemptAt,
 	FieldErrorCode,
 	FieldErrorMessage,
@@ -191,8 +188,6 @@ var (
 	DefaultPosition int
 	// DefaultAttempts holds the default value on creation for the "attempts" field.
 	DefaultAttempts int
-	// DefaultChecks holds the default value on creation for the "checks" field.
-	DefaultChecks int
 	// DefaultErrorRetryable holds the default value on creation for the "error_retryable" field.
 	DefaultErrorRetryable bool
 	// DefaultCreatedAt holds the default value on creation for the "created_at" field.
@@ -372,11 +367,6 @@ func ByNotice(opts ...sql.OrderTermOption) OrderOption {
 // ByAttempts orders the results by the attempts field.
 func ByAttempts(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldAttempts, opts...).ToFunc()
-}
-
-// ByChecks orders the results by the checks field.
-func ByChecks(opts ...sql.OrderTermOption) OrderOption {
-	return sql.OrderByField(FieldChecks, opts...).ToFunc()
 }
 
 // ByNextAttemptAt orders the results by the next_attempt_at field.

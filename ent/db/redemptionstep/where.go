@@ -151,11 +151,6 @@ func Attempts(v int) predicate.RedemptionStep {
 	return predicate.RedemptionStep(sql.FieldEQ(FieldAttempts, v))
 }
 
-// Checks applies equality check predicate on the "checks" field. It's identical to ChecksEQ.
-func Checks(v int) predicate.RedemptionStep {
-	return predicate.RedemptionStep(sql.FieldEQ(FieldChecks, v))
-}
-
 // NextAttemptAt applies equality check predicate on the "next_attempt_at" field. It's identical to NextAttemptAtEQ.
 func NextAttemptAt(v time.Time) predicate.RedemptionStep {
 	return predicate.RedemptionStep(sql.FieldEQ(FieldNextAttemptAt, v))
@@ -1149,46 +1144,6 @@ func AttemptsLT(v int) predicate.RedemptionStep {
 // AttemptsLTE applies the LTE predicate on the "attempts" field.
 func AttemptsLTE(v int) predicate.RedemptionStep {
 	return predicate.RedemptionStep(sql.FieldLTE(FieldAttempts, v))
-}
-
-// ChecksEQ applies the EQ predicate on the "checks" field.
-func ChecksEQ(v int) predicate.RedemptionStep {
-	return predicate.RedemptionStep(sql.FieldEQ(FieldChecks, v))
-}
-
-// ChecksNEQ applies the NEQ predicate on the "checks" field.
-func ChecksNEQ(v int) predicate.RedemptionStep {
-	return predicate.RedemptionStep(sql.FieldNEQ(FieldChecks, v))
-}
-
-// ChecksIn applies the In predicate on the "checks" field.
-func ChecksIn(vs ...int) predicate.RedemptionStep {
-	return predicate.RedemptionStep(sql.FieldIn(FieldChecks, vs...))
-}
-
-// ChecksNotIn applies the NotIn predicate on the "checks" field.
-func ChecksNotIn(vs ...int) predicate.RedemptionStep {
-	return predicate.RedemptionStep(sql.FieldNotIn(FieldChecks, vs...))
-}
-
-// ChecksGT applies the GT predicate on the "checks" field.
-func ChecksGT(v int) predicate.RedemptionStep {
-	return predicate.RedemptionStep(sql.FieldGT(FieldChecks, v))
-}
-
-// ChecksGTE applies the GTE predicate on the "checks" field.
-func ChecksGTE(v int) predicate.RedemptionStep {
-	return predicate.RedemptionStep(sql.FieldGTE(FieldChecks, v))
-}
-
-// ChecksLT applies the LT predicate on the "checks" field.
-func ChecksLT(v int) predicate.RedemptionStep {
-	return predicate.RedemptionStep(sql.FieldLT(FieldChecks, v))
-}
-
-// ChecksLTE applies the LTE predicate on the "checks" field.
-func ChecksLTE(v int) predicate.RedemptionStep {
-	return predicate.RedemptionStep(sql.FieldLTE(FieldChecks, v))
 }
 
 // NextAttemptAtEQ applies the EQ predicate on the "next_attempt_at" field.

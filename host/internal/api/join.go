@@ -69,10 +69,10 @@ type CodeParam struct {
 	Code string `path:"code" maxLength:"100" doc:"As it was handed out; case and, in generated codes, spaces and hyphens are forgiven."`
 }
 
-// guarded runs what looks a code up, refuses a guesser and counts a miss.
-func guarded[T any](ctx context.Context, a *API, do func() (T, error)) (T, error) {
+// guarded runs what looks a code up, if admit lets the client, and counts a miss.
+func guarded[T any](ctx context.Context, a *API, admit func(client string) error, do func() (T, error)) (T, error) {
 	client := clientKey(middleware.GetClientIPAddr(ctx))
-	if err := a.guard.lookUp(client); err != nil {
+	if err := admit(client); err != nil {
 		var none T
 		return none, err
 	}
@@ -104,7 +104,7 @@ func (a *API) join(ctx context.Context, in *struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" pattern:"^[ -~]+$" doc:"Printable ASCII: a request with the same key and fields is answered as the first one was, for 24 h."`
 	Body           JoinBody
 }) (*joined, error) {
-	r, err := guarded(ctx, a, func() (redeem.Result, error) {
+	r, err := guarded(ctx, a, a.guard.lookUp, func() (redeem.Result, error) {
 		if err := a.guard.redeem(clientKey(middleware.GetClientIPAddr(ctx)), codeKey(in.Code)); err != nil {
 			return redeem.Result{}, err
 		}
@@ -127,7 +127,7 @@ func (a *API) joinResult(ctx context.Context, in *struct {
 	CodeParam
 	ID string `path:"id" maxLength:"64"`
 }) (*body[JoinResult], error) {
-	r, err := guarded(ctx, a, func() (redeem.Result, error) { return a.Redemptions.Result(ctx, in.Code, in.ID) })
+	r, err := guarded(ctx, a, a.guard.poll, func() (redeem.Result, error) { return a.Redemptions.Result(ctx, in.Code, in.ID) })
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ type JoinLinkAsked struct {
 }
 
 func (a *API) preview(ctx context.Context, in *CodeParam) (*body[JoinPreview], error) {
-	p, err := guarded(ctx, a, func() (redeem.Preview, error) { return a.Redemptions.Preview(ctx, in.Code) })
+	p, err := guarded(ctx, a, a.guard.lookUp, func() (redeem.Preview, error) { return a.Redemptions.Preview(ctx, in.Code) })
 	if err != nil {
 		return nil, err
 	}

@@ -43,10 +43,23 @@ func newGuard(l Limits) *guard {
 // lookUp refuses a client that tried too many unknown codes, whether the code it
 // tries now exists or not: otherwise the refusal would tell.
 func (g *guard) lookUp(client string) error {
-	if g.unknownClient.full(client) || g.unknownTotal.full(everyone) {
-		return tooMany("Too many unknown codes were tried. Wait a minute, then check the code and try again.")
+	if g.unknownTotal.full(everyone) {
+		return unknownCodes()
+	}
+	return g.poll(client)
+}
+
+// poll refuses such a client only: whoever asks how something goes that was begun
+// names it by an id that cannot be guessed, and waits for nobody else's tries.
+func (g *guard) poll(client string) error {
+	if g.unknownClient.full(client) {
+		return unknownCodes()
 	}
 	return nil
+}
+
+func unknownCodes() error {
+	return tooMany("Too many unknown codes were tried. Wait a minute, then check the code and try again.")
 }
 
 // missed counts an unknown code.
@@ -99,7 +112,7 @@ func tooMany(message string) error {
 
 // codeKey is what a code is counted under: however it was typed, it is one.
 func codeKey(code string) string {
-	return strings.ToUpper(strings.NewReplacer("-", "", " ", "").Replace(code))
+	return strings.ToUpper(strings.NewReplacer("-", "", " ", "").Replace(strings.TrimSpace(code)))
 }
 
 // clientKey is what a client is counted under: its address, and for IPv6 its

@@ -110,7 +110,7 @@ func TestRedemptionsPerClient(t *testing.T) {
 func TestRedemptionsPerCode(t *testing.T) {
 	w := newWorld(t, hosttest.NewDB(t, database.SQLite), limited(Limits{RedeemPerClient: 100, RedeemPerCode: 4}))
 	code := w.invite(w.addServer(), nil)["code"].(string)
-	spellings := []string{code, code[:4] + "-" + code[4:], code[:6] + "%20" + code[6:], "%20" + code, code[:3] + "%2D" + code[3:]}
+	spellings := []string{code, code[:4] + "-" + code[4:], code[:6] + "%20" + code[6:], "%20" + code, code[:3] + "%2D" + code[3:], code + "%09", "%C2%A0" + code, code + "%E2%80%83"}
 	for i, c := range spellings {
 		a := w.do(request{
 			method: "POST", path: "/api/v1/join/" + c, body: object{"username": "bob"}, key: "none", from: fmt.Sprintf("203.0.113.%d:1", i),

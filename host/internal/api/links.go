@@ -51,7 +51,7 @@ func (a *API) beginLink(ctx context.Context, in *struct {
 	CodeParam
 	Body JoinLinkBegin
 }) (*created[JoinLink], error) {
-	l, err := guarded(ctx, a, func() (redeem.Link, error) {
+	l, err := guarded(ctx, a, a.guard.lookUp, func() (redeem.Link, error) {
 		if err := a.guard.redeem(clientKey(middleware.GetClientIPAddr(ctx)), codeKey(in.Code)); err != nil {
 			return redeem.Link{}, err
 		}
@@ -60,14 +60,14 @@ func (a *API) beginLink(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &created[JoinLink]{Location: "/api/v1/join/" + in.Code + "/links/" + l.ID, Body: toJoinLink(l)}, nil
+	return &created[JoinLink]{Location: "/api/v1/join/" + l.Code + "/links/" + l.ID, Body: toJoinLink(l)}, nil
 }
 
 func (a *API) getLink(ctx context.Context, in *struct {
 	CodeParam
 	ID string `path:"id" maxLength:"64"`
 }) (*body[JoinLink], error) {
-	l, err := guarded(ctx, a, func() (redeem.Link, error) { return a.Redemptions.PollLink(ctx, in.Code, in.ID) })
+	l, err := guarded(ctx, a, a.guard.poll, func() (redeem.Link, error) { return a.Redemptions.PollLink(ctx, in.Code, in.ID) })
 	if err != nil {
 		return nil, err
 	}

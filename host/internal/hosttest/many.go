@@ -71,7 +71,7 @@ func Many(tb testing.TB, handle *sql.DB, dialect database.Dialect, n int) {
 			"id = $id(i)", "invitation_id = $id(i)", "identity_id = $id(i)", "code = 'CODE' || $pad(i)",
 			"public_id = 'public' || i",
 			"state = CASE WHEN i % 1000 = 0 THEN 'needs_attention' WHEN i % 10 = 0 THEN 'failed' ELSE 'completed' END",
-			"username = 'user' || i", "username_folded = 'user' || i", "idempotency_key = 'key' || i", "lease_until = $time(i)",
+			"username = 'user' || i", "idempotency_key = 'key' || i", "lease_until = $time(i)",
 			"finished_at = CASE WHEN i % 1000 <> 0 THEN $time(i) END", "created_at = $time(i)", "updated_at = $time(i)",
 		}},
 		{"users", n, []string{

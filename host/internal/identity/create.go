@@ -51,17 +51,14 @@ type Created struct {
 }
 
 // CreateTx stores a person's accounts in the caller's transaction. Another user
-// with the same external id on the same server is database.ErrConflict.
+// with the same external id on the same server is database.ErrConflict; an
+// identity that cannot be joined is refused as by JoinTx.
 func (s *Service) CreateTx(ctx context.Context, tx *db.Tx, n New) (Created, error) {
 	out := Created{UserIDs: make([]uuid.UUID, len(n.Users))}
 	now := s.Now()
 	if n.IdentityID != nil {
-		known, err := tx.Identity.Query().Where(identity.ID(*n.IdentityID)).Exist(ctx)
-		if err != nil {
-			return out, database.Wrap("get", "identity", err)
-		}
-		if !known {
-			return out, fault.Missing("identity", n.IdentityID.String())
+		if err := s.JoinTx(ctx, tx, *n.IdentityID); err != nil {
+			return out, err
 		}
 		out.IdentityID = *n.IdentityID
 	} else {
@@ -84,6 +81,30 @@ func (s *Service) CreateTx(ctx context.Context, tx *db.Tx, n New) (Created, erro
 		out.UserIDs[i] = row.ID
 	}
 	return out, nil
+}
+
+// JoinTx makes sure that accounts may join an identity, and holds it as it is until
+// the transaction ends: whoever changes or deletes it meanwhile waits, and sees
+// what joined. It is fault.NotFound where there is none, and fault.Forbidden where
+// the person was switched off or has expired.
+func (s *Service) JoinTx(ctx context.Context, tx *db.Tx, id uuid.UUID) error {
+	for range maxAttempts {
+		row, err := tx.Identity.Get(ctx, id)
+		if db.IsNotFound(err) {
+			return fault.Missing(entity, id.String())
+		}
+		if err != nil {
+			return database.Wrap("get", entity, err)
+		}
+		if s.toIdentity(row).State != StateActive {
+			return fault.New(fault.Forbidden, fault.CodeForbidden, "This person's access was ended.")
+		}
+		n, err := tx.Identity.Update().Where(identity.ID(id), identity.UpdatedAt(row.UpdatedAt)).SetUpdatedAt(s.after(row.UpdatedAt)).Save(ctx)
+		if err != nil || n == 1 {
+			return database.Wrap("lock", entity, err)
+		}
+	}
+	return changedMeanwhile(entity, id.String())
 }
 
 func (s *Service) newUser(tx *db.Tx, identityID uuid.UUID, u NewUser, now time.Time) *db.UserCreate {

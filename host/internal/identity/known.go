@@ -21,24 +21,17 @@ func IsKnown(err error) bool {
 	return database.ConflictOn(err, user.Table, user.FieldServerID, user.FieldExternalID)
 }
 
-// Holder is a user, and whether its person may still come in.
-type Holder struct {
-	User
-	// Ended is true when an admin switched the person off, or the person expired.
-	Ended bool
-}
-
 // HoldersTx gives the users with these ids, and those whose server calls them by
 // the external id, in the caller's transaction.
-func (s *Service) HoldersTx(ctx context.Context, tx *db.Tx, ids []uuid.UUID, externalID string) ([]Holder, error) {
+func (s *Service) HoldersTx(ctx context.Context, tx *db.Tx, ids []uuid.UUID, externalID string) ([]User, error) {
 	rows, err := withServer(tx.User.Query().Where(user.Or(user.IDIn(ids...), user.ExternalID(externalID)))).
-		WithIdentity().Order(user.ByCreatedAt(), user.ByID()).All(ctx)
+		Order(user.ByCreatedAt(), user.ByID()).All(ctx)
 	if err != nil {
 		return nil, database.Wrap("list", entityUser, err)
 	}
-	out := make([]Holder, len(rows))
+	out := make([]User, len(rows))
 	for i, row := range rows {
-		out[i] = Holder{User: s.toUser(row), Ended: s.toIdentity(row.Edges.Identity).State != StateActive}
+		out[i] = s.toUser(row)
 	}
 	return out, nil
 }

@@ -180,7 +180,8 @@ func (s *Service) Delete(ctx context.Context, id uuid.UUID, accounts bool) error
 		}
 	}
 	_, err = database.WithTx(ctx, s.DB, func(ctx context.Context, tx *db.Tx) (struct{}, error) {
-		// The lock comes first: a redemption that joins the person waits for it.
+		// The lock comes first: a redemption that joins the person (JoinTx) waits for
+		// it, or is seen below.
 		n, err := tx.Identity.Update().Where(identity.ID(id)).SetUpdatedAt(s.after(person.UpdatedAt)).Save(ctx)
 		if err != nil {
 			return struct{}{}, database.Wrap("lock", entity, err)

@@ -189,8 +189,15 @@ func (s *Service) Resolve(ctx context.Context, id, serverID uuid.UUID, action Ac
 	if err != nil {
 		return Redemption{}, err
 	}
+	r, err := s.Get(ctx, id)
+	if err != nil {
+		return Redemption{}, err
+	}
+	if _, err := r.stepFor(serverID, action, confirmUsername); err != nil {
+		return Redemption{}, err
+	}
 	if paused {
-		if err := s.handOver(ctx, id); err != nil {
+		if err := s.handOver(ctx, r); err != nil {
 			return Redemption{}, inOtherHands(err)
 		}
 	}
@@ -214,10 +221,9 @@ func (s *Service) Resolve(ctx context.Context, id, serverID uuid.UUID, action Ac
 
 // handOver leaves it to an admin what becomes of the accounts of an unfinished
 // redemption: whatever recovery would undo needs attention instead.
-func (s *Service) handOver(ctx context.Context, id uuid.UUID) error {
-	r, err := s.Get(ctx, id)
-	if err != nil || r.State != InProgress && r.State != Undoing {
-		return err
+func (s *Service) handOver(ctx context.Context, r Redemption) error {
+	if r.State != InProgress && r.State != Undoing {
+		return nil
 	}
 	h, mine, err := s.take(ctx, r, r.State)
 	if err == nil && !mine {
@@ -248,19 +254,15 @@ func (s *Service) handOver(ctx context.Context, id uuid.UUID) error {
 }
 
 func (s *Service) resolve(ctx context.Context, r Redemption, h hold, serverID uuid.UUID, action Action, confirm string) error {
-	st, ok := r.step(serverID)
-	switch {
-	case !ok:
-		return fault.Missing("redemption step", serverID.String())
-	case st.State != StepNeedsAttention:
+	st, err := r.stepFor(serverID, action, confirm)
+	if err != nil {
+		return err
+	}
+	if st.State != StepNeedsAttention {
 		return fault.New(fault.Conflict, fault.CodeRedemptionFinished, "Nothing is left to decide for this server: its step is %s.", st.State)
-	case confirm != st.Username && (action == DeleteAccount || confirm != ""):
-		return fault.InvalidInput(fault.Field{
-			Location: "body.confirm_username", Code: fault.FieldConflict, Message: "Type the username of the account to confirm.",
-		})
 	}
 	if action == Forget {
-		return s.setStep(ctx, h, st, StepFailed, nil)
+		return s.setStep(ctx, h, st, StepFailed, forgotten(st))
 	}
 	p, err := s.provisioner(ctx, serverID)
 	if err != nil {
@@ -276,6 +278,14 @@ func (s *Service) resolve(ctx context.Context, r Redemption, h hold, serverID uu
 		return s.keepAccount(ctx, r, h, st, found)
 	case found.Protected:
 		return protected(st)
+	case found.Username != "" && identity.Fold(found.Username) != identity.Fold(confirm):
+		return fault.New(fault.Conflict, fault.CodeConflict, "The account is called %s by now, and may be somebody else's. Delete it on %s yourself if it must go, and forget it here.", found.Username, st.ServerName)
+	}
+	if owned, err := s.hasRow(ctx, st, found.ID); err != nil || owned {
+		if err != nil {
+			return err
+		}
+		return ownedAlready()
 	}
 	if err := s.deleteUser(ctx, p, found.ID); err != nil {
 		if sdk.ReasonOf(err) == sdk.ReasonProtected {
@@ -284,6 +294,20 @@ func (s *Service) resolve(ctx context.Context, r Redemption, h hold, serverID uu
 		return adminFault(err, st)
 	}
 	return s.setStep(ctx, h, st, StepUndone, nil)
+}
+
+// stepFor gives the step that an admin decides about, if the decision is whole.
+func (r Redemption) stepFor(serverID uuid.UUID, action Action, confirm string) (Step, error) {
+	st, ok := r.step(serverID)
+	switch {
+	case !ok:
+		return st, fault.Missing("redemption step", serverID.String())
+	case confirm != st.Username && (action == DeleteAccount || confirm != ""):
+		return st, fault.InvalidInput(fault.Field{
+			Location: "body.confirm_username", Code: fault.FieldConflict, Message: "Type the username of the account to confirm.",
+		})
+	}
+	return st, nil
 }
 
 func (r Redemption) step(serverID uuid.UUID) (Step, bool) {
@@ -321,9 +345,21 @@ func (s *Service) keepAccount(ctx context.Context, r Redemption, h hold, st Step
 		return database.Wrap("update", entity, one(tx, r.ID).SetIdentityID(created.IdentityID).SetUpdatedAt(s.Now()).Exec(ctx))
 	})
 	if identity.IsKnown(err) {
-		return fault.New(fault.Conflict, fault.CodeAlreadyMember, "A user of Zondarr has this account already. Forget it here instead.").Wrap(err)
+		return ownedAlready().Wrap(err)
 	}
 	return err
+}
+
+func ownedAlready() *fault.Error {
+	return fault.New(fault.Conflict, fault.CodeAlreadyMember, "A user of Zondarr, or another redemption, has this account. Forget it here instead.")
+}
+
+// forgotten is what is told of an account that an admin left as it is.
+func forgotten(st Step) *Failure {
+	return &Failure{
+		ErrorCode: fault.CodeInterrupted, Message: "What was begun on " + st.ServerName + " was left as it is. Ask whoever invited you.",
+		Detail: "forgotten by an admin: an account may be there that no user of Zondarr stands for",
+	}
 }
 
 func protected(st Step) error {

@@ -3,6 +3,7 @@ package redeem
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -33,7 +34,7 @@ func TestBackupInMidRedemption(t *testing.T) {
 				s.tap = serial(func(point string) error {
 					if point == "before complete" {
 						once.Do(func() {
-							if err := w.db.Backup(context.WithoutCancel(t.Context()), file, []byte("keys")); err != nil {
+							if err := w.backup(context.WithoutCancel(t.Context()), file); err != nil {
 								t.Error(err)
 							}
 						})
@@ -75,11 +76,28 @@ func TestBackupInMidRedemption(t *testing.T) {
 	}
 }
 
+// backup writes a backup of the world's database, which is SQLite.
+func (w *world) backup(ctx context.Context, file string) error {
+	rows, err := w.db.Ent.QueryContext(ctx, "SELECT file FROM pragma_database_list WHERE name = 'main'")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var path string
+	for rows.Next() {
+		if err := rows.Scan(&path); err != nil {
+			return err
+		}
+	}
+	keys := func(context.Context, database.Getter) (string, error) { return "keys", nil }
+	return errors.Join(rows.Err(), database.Backup(ctx, database.Options{URL: "sqlite://" + path}, file, keys))
+}
+
 // restored gives the world of a host that was restored from a backup.
 func (w *world) restored(file string) *world {
 	w.t.Helper()
 	opts := database.Options{URL: "sqlite://" + filepath.Join(w.t.TempDir(), "restored.db")}
-	if _, err := database.Restore(w.t.Context(), opts, file, func([]byte) bool { return true }); err != nil {
+	if _, err := database.Restore(w.t.Context(), opts, file, func(context.Context, database.Getter) error { return nil }); err != nil {
 		w.t.Fatal(err)
 	}
 	d, err := database.Open(w.t.Context(), opts)

@@ -111,12 +111,13 @@ type Policy struct {
 	Lease time.Duration
 	// Read and Write are the deadlines of calls to a media server.
 	Read, Write time.Duration
-	// NameAge is how old a media server's list may be by which a name is free
-	// before its account is created. The server itself refuses a name that was
-	// taken since.
+	// NameAge is how old a plugin's list may be by which a name is free before its
+	// account is created. The server itself refuses a name that was taken since;
+	// only, when the outcome of that create is unknown, an admin is asked about an
+	// account that is found (sdk.Error.Stale).
 	NameAge time.Duration
 	// Looks are the waits, after a create's deadline, at which an account of
-	// unknown outcome is looked for. It counts as absent after the last.
+	// unknown outcome is looked for again. It counts as absent after the last.
 	Looks []time.Duration
 	// RetryFirst is the wait after the first failure to undo; it doubles up to
 	// RetryMost.
@@ -137,7 +138,7 @@ type Policy struct {
 func DefaultPolicy() Policy {
 	return Policy{
 		Wait: 20 * time.Second, Parallel: 4, Lease: time.Minute, Read: 15 * time.Second, Write: time.Minute, NameAge: time.Minute,
-		Looks:      []time.Duration{0, time.Minute, 10 * time.Minute},
+		Looks:      []time.Duration{time.Minute, 10 * time.Minute},
 		RetryFirst: 2 * time.Second, RetryMost: 10 * time.Minute, Stale: 24 * time.Hour, Sweep: 5 * time.Second,
 		KeyLife: 24 * time.Hour, LinkLife: 30 * time.Minute, LinkEnd: 24 * time.Hour,
 	}

@@ -72,18 +72,18 @@ func (s *Service) Join(ctx context.Context, code string, req Request, idempotenc
 		return Result{}, err
 	}
 	r, err := s.begin(ctx, p, req, key, caller)
-	if database.ConflictOn(err, redemption.Table, redemption.FieldCode, redemption.FieldIdempotencyKey) {
-		// The same request came twice at once, and the other was first.
-		known, ok, err := s.replay(ctx, offer.Code, *key, req)
-		if err != nil {
-			return Result{}, err
-		}
-		if ok {
+	if err != nil && key != nil {
+		// The same request may have come twice at once, and the other been first:
+		// it has the key, and perhaps the last use, the link or the name.
+		if known, ok, err := s.replay(ctx, offer.Code, *key, req); err != nil || ok {
+			if err != nil {
+				return Result{}, err
+			}
 			return s.await(ctx, known)
 		}
 	}
 	if err != nil {
-		return Result{}, beginError(err)
+		return Result{}, beginError(err, p)
 	}
 	if !s.launch(ctx, r) {
 		// The host stops at this very moment: recovery takes the use back.
@@ -174,11 +174,13 @@ func firstName(parts []*part) string {
 }
 
 // beginError gives the words for what the first transaction ran into.
-func beginError(err error) error {
+func beginError(err error, p plan) error {
 	if database.ConflictOn(err, redemptionstep.Table, redemptionstep.FieldServerID, redemptionstep.FieldUsernameFolded) {
-		const message = "An attempt with this name is not finished yet. Wait a few minutes, or choose another name."
-		e := fault.New(fault.Conflict, fault.CodePreviousAttemptUnfinished, message)
-		e.Fields = blame("body.username", fault.FieldConflict, message)
+		e := fault.New(fault.Conflict, fault.CodePreviousAttemptUnfinished, "An attempt with this account is not finished yet. Wait a few minutes, then try again.")
+		if p.asksName() {
+			e.Message = "An attempt with this name is not finished yet. Wait a few minutes, or choose another name."
+			e.Fields = blame("body.username", fault.FieldConflict, e.Message)
+		}
 		e.Retryable, e.RetryAfter, e.Err = true, time.Minute, err
 		return e
 	}

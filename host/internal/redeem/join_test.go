@@ -17,12 +17,15 @@ func TestJoinMakesExactlyTheAccess(t *testing.T) {
 	hosttest.EachDB(t, func(t *testing.T, d *database.DB) {
 		w := newWorld(t, d, sdktest.NewFake(), "home", "attic")
 		s, inv, before := w.start(), w.invite(new(1), "home", "attic"), w.all()
-		res, err := s.Join(t.Context(), inv.Code, Request{Username: "bob", Password: goodPassword}, "", Caller{Address: "203.0.113.7", CorrelationID: "c-1"})
+		res, err := s.Join(t.Context(), inv.Code, Request{Username: "bob", Password: goodPassword, DisplayName: new("Bob Davis Jr.")}, "", Caller{Address: "203.0.113.7", CorrelationID: "c-1"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if res.State != Completed || len(res.Users) != 2 || len(res.Failed) != 0 {
 			t.Fatalf("got %+v, want two accounts", res)
+		}
+		if person, err := w.identities.Get(t.Context(), *w.redemption(res).IdentityID); err != nil || person.DisplayName != "Bob Davis Jr." {
+			t.Errorf("the person is %+v, %v", person, err)
 		}
 		for _, u := range res.Users {
 			if u.Username != "bob" || u.Status != "active" || u.SignInURL == nil || *u.SignInURL != "https://"+u.ServerName+".example.org" {

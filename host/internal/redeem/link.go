@@ -33,7 +33,8 @@ const (
 // Link is one sign-in of an invitee at a realm. One link serves every server of
 // that realm in the invitation. Approval alone redeems nothing.
 type Link struct {
-	// ID is 128 random bits as text.
+	// Code and ID, 128 random bits as text, make the address at which it is polled.
+	Code         string
 	ID           string
 	Realm        string
 	ServerIDs    []uuid.UUID
@@ -290,7 +291,7 @@ func (s *Service) updatePending(ctx context.Context, row *db.Link, change func(*
 
 func toLink(row *db.Link, servers []uuid.UUID) Link {
 	out := Link{
-		ID: row.PublicID, Realm: row.Realm, ServerIDs: slices.Clone(servers), State: LinkState(row.State), AuthorizeURL: row.AuthorizeURL,
+		Code: row.Code, ID: row.PublicID, Realm: row.Realm, ServerIDs: slices.Clone(servers), State: LinkState(row.State), AuthorizeURL: row.AuthorizeURL,
 		UserCode: row.UserCode, PollAfter: time.Duration(row.PollAfterMs) * time.Millisecond, ExpiresAt: row.ExpiresAt.UTC(),
 	}
 	switch row.State {
@@ -368,13 +369,7 @@ func (s *Service) claimLinks(ctx context.Context, tx *db.Tx, p plan, publicIDs [
 }
 
 func notApproved(p plan, realm string) error {
-	label := realm
-	for _, t := range p.targets {
-		if t.realm() == realm && t.description.RealmLabel != "" {
-			label = t.description.RealmLabel
-		}
-	}
-	e := fault.New(fault.Conflict, fault.CodeLinkNotApproved, "Sign in to %s first.", label)
+	e := fault.New(fault.Conflict, fault.CodeLinkNotApproved, "Sign in to %s first.", p.labelOf(realm))
 	e.Fields = blame("body.link_ids", fault.FieldRequired, e.Message)
 	return e
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -275,6 +276,53 @@ func TestAccountThatIsKnown(t *testing.T) {
 		l = w.signIn(s, both.Code, "bob")
 		if _, err := s.Join(t.Context(), both.Code, Request{LinkIDs: []string{l.ID}}, "", Caller{}); fault.CodeOf(err) != fault.CodeForbidden || w.uses(both) != 1 {
 			t.Errorf("switched off: %v, %d uses", err, w.uses(both))
+		}
+	})
+}
+
+// An admin switches a person off while an account of theirs is being made.
+func TestPersonThatIsSwitchedOffMeanwhile(t *testing.T) {
+	linkedWorld(t, func(t *testing.T, w *world) {
+		s, inv, second := w.start(), w.invite(new(1), "home"), w.invite(new(1), "attic")
+		l := w.signIn(s, inv.Code, "bob")
+		first, err := s.Join(t.Context(), inv.Code, Request{LinkIDs: []string{l.ID}}, "", Caller{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := w.all()
+		person := *w.redemption(first).IdentityID
+		w.fakes["attic"].Fault("CreateUser", sdktest.Fault{Times: 1, Delay: 10 * time.Second})
+		l = w.signIn(s, second.Code, "bob")
+		var off sync.WaitGroup
+		off.Go(func() {
+			time.Sleep(5 * time.Second)
+			if _, err := w.identities.Update(t.Context(), person, identity.Patch{Enabled: new(false)}); err != nil {
+				t.Errorf("switched off: %v", err)
+			}
+		})
+		res, err := s.Join(t.Context(), second.Code, Request{LinkIDs: []string{l.ID}}, "", Caller{})
+		off.Wait()
+		if fault.CodeOf(err) != fault.CodeForbidden || fault.As(err).Kind != fault.Forbidden || w.uses(second) != 0 {
+			t.Errorf("got %+v, %v, %d uses", res, err, w.uses(second))
+		}
+		if n := len(w.fakes["attic"].Users()); n != len(before["attic"]) {
+			t.Errorf("%d accounts, %d before", n, len(before["attic"]))
+		}
+	})
+}
+
+// An attempt that is not finished is told in words of what was asked for.
+func TestUnfinishedAttemptWithALink(t *testing.T) {
+	linkedWorld(t, func(t *testing.T, w *world) {
+		s, inv := w.start(), w.invite(new(5), "home")
+		w.fakes["home"].Fault("CreateUser", sdktest.Fault{Times: 1, Err: sdk.Errorf(sdk.ReasonAmbiguous, "no answer")})
+		for range 2 {
+			l := w.signIn(s, inv.Code, "bob")
+			_, err := s.Join(t.Context(), inv.Code, Request{LinkIDs: []string{l.ID}}, "", Caller{})
+			f := fault.As(err)
+			if f == nil || strings.Contains(f.Message, "name") || len(f.Fields) != 0 {
+				t.Errorf("got %+v", f)
+			}
 		}
 	})
 }

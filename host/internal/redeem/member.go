@@ -43,12 +43,21 @@ func (s *Service) knownAccounts(ctx context.Context, tx *db.Tx, p plan, links ma
 					return nil, e
 				}
 			}
-			// An admin has switched this person off; another code does not undo that.
-			if u.Ended {
-				return nil, fault.New(fault.Forbidden, fault.CodeForbidden, "Your access was ended here. Ask whoever invited you.")
+			if person != nil && *person == u.IdentityID {
+				continue
+			}
+			// An admin may have switched this person off; another code does not undo that.
+			err = s.Identities.JoinTx(ctx, tx, u.IdentityID)
+			if fault.CodeOf(err) == fault.CodeForbidden {
+				return nil, fault.New(fault.Forbidden, fault.CodeForbidden, accessEnded)
+			}
+			if err != nil {
+				return nil, err
 			}
 			person = &u.IdentityID
 		}
 	}
 	return person, nil
 }
+
+const accessEnded = "Your access was ended here. Ask whoever invited you."

@@ -1,6 +1,9 @@
 package redeem
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/google/uuid"
 
 	"github.com/zondarr/zondarr/host/internal/fault"
@@ -52,12 +55,28 @@ func (p plan) realms() []string {
 	return out
 }
 
+// asksName says that the invitee chooses a name, for one server at least.
+func (p plan) asksName() bool {
+	return slices.ContainsFunc(p.targets, func(t planned) bool { return t.live() && t.realm() == "" })
+}
+
 // realm is where the account lives that the server wants, or "".
 func (t planned) realm() string {
 	if t.abilities.JoinFlow != sdk.JoinLinkedAccount {
 		return ""
 	}
 	return t.description.Realm
+}
+
+// labelOf names a realm for people.
+func (p plan) labelOf(realm string) string {
+	label := realm
+	for _, t := range p.targets {
+		if t.realm() == realm {
+			label = cmp.Or(t.description.RealmLabel, label)
+		}
+	}
+	return label
 }
 
 // possible refuses what no request could redeem: a library that vanished, a

@@ -1,6 +1,7 @@
 package redeem
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -63,18 +64,12 @@ func (s *Service) Preview(ctx context.Context, code string) (Preview, error) {
 	}
 	for i, t := range p.targets {
 		out.Servers[i] = PreviewServer{
-			ServerID: t.offer.ServerID, Name: t.offer.Name, ServerType: t.offer.Type, DisplayName: cmpText(t.description.DisplayName, t.offer.Type),
+			ServerID: t.offer.ServerID, Name: t.offer.Name, ServerType: t.offer.Type, DisplayName: cmp.Or(t.description.DisplayName, t.offer.Type),
 			JoinFlow: t.abilities.JoinFlow, Realm: t.realm(), Available: t.live() && t.described, Libraries: t.libraryNames(),
 		}
 	}
 	for _, realm := range p.realms() {
-		link := PreviewLink{Realm: realm, Label: realm, ServerIDs: p.serversOf(realm)}
-		for _, t := range p.targets {
-			if t.realm() == realm {
-				link.Label = cmpText(t.description.RealmLabel, realm)
-			}
-		}
-		out.Links = append(out.Links, link)
+		out.Links = append(out.Links, PreviewLink{Realm: realm, Label: p.labelOf(realm), ServerIDs: p.serversOf(realm)})
 	}
 	return out, nil
 }

@@ -71,7 +71,7 @@ func schedules(t *testing.T, dialect database.Dialect, first, n int) {
 	if !t.Failed() && n > 10 {
 		// Schedules under which nothing ever goes wrong, or nothing ever works,
 		// would prove nothing.
-		for _, what := range []string{"completed", "refused", "undone", "died", "recovered", "frozen"} {
+		for _, what := range []string{"completed", "refused", "undone", "died", "recovered", "frozen", "asked"} {
 			if told.counts[what] == 0 {
 				t.Errorf("in no schedule was anything %s", what)
 			}
@@ -116,6 +116,9 @@ func runSchedule(t *testing.T, d *database.DB, seed uint64, told *outcomes) {
 		for i := range rng.IntN(4) {
 			w.fakes[name].AddUser(sdk.User{Username: fmt.Sprintf("guest%d", i)}, "a password of long ago")
 		}
+		if rng.IntN(3) == 0 {
+			w.fakes[name].Fault("FindUser", sdktest.Fault{Stale: true}) // its plugin keeps a list from before the guests
+		}
 	}
 	before := w.all()
 	var uses *int
@@ -156,6 +159,10 @@ func runSchedule(t *testing.T, d *database.DB, seed uint64, told *outcomes) {
 			break
 		}
 	}
+	if err := w.balanced(before); err != nil {
+		t.Error(err)
+	}
+	w.decide(t, hosts.running[0].Service, before, told)
 	hosts.stop()
 	c.live.Wait()
 
@@ -177,6 +184,33 @@ func runSchedule(t *testing.T, d *database.DB, seed uint64, told *outcomes) {
 	told.mu.Unlock()
 }
 
+// decide does what an admin does about what recovery left in doubt: it deletes the
+// accounts that were not there before, and lets the others be.
+func (w *world) decide(t *testing.T, s *Service, before map[string][]sdk.User, told *outcomes) {
+	t.Helper()
+	for _, row := range withSteps(w.db.Ent.Redemption.Query().Where(redemption.StateEQ(redemption.StateNeedsAttention))).AllX(t.Context()) {
+		r := toRedemption(row)
+		for _, st := range r.Steps {
+			if st.State != StepNeedsAttention {
+				continue
+			}
+			told.add("asked")
+			if st.absentBefore {
+				t.Errorf("an admin was asked about %s, although nobody had the name: %+v", st.Username, st.Error)
+			}
+			action := DeleteAccount
+			for _, u := range before[st.ServerName] {
+				if identity.Fold(u.Username) == identity.Fold(st.Username) {
+					action = Forget
+				}
+			}
+			if _, err := s.Resolve(t.Context(), r.ID, *st.ServerID, action, st.Username); err != nil {
+				t.Errorf("%s %s: %v", action, st.Username, err)
+			}
+		}
+	}
+}
+
 func (w *world) unfinished() int {
 	return w.db.Ent.Redemption.Query().Where(redemption.FinishedAtIsNil()).CountX(context.Background())
 }
@@ -187,7 +221,7 @@ func (w *world) describe() string {
 		r := toRedemption(row)
 		out += fmt.Sprintf("\n  %s %s next %v error %+v", r.Username, r.State, r.nextAttemptAt, r.Error)
 		for _, st := range r.Steps {
-			out += fmt.Sprintf("\n    %s %s id %v checks %d next %v error %+v", st.ServerName, st.State, st.ExternalID, st.checks, st.NextAttemptAt, st.Error)
+			out += fmt.Sprintf("\n    %s %s id %v next %v error %+v", st.ServerName, st.State, st.ExternalID, st.NextAttemptAt, st.Error)
 		}
 	}
 	return out

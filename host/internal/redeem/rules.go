@@ -1,6 +1,7 @@
 package redeem
 
 import (
+	"cmp"
 	"fmt"
 	"net/mail"
 	"regexp"
@@ -122,7 +123,7 @@ func addRule(rules []Rule, floor Rule, r sdk.FieldRule, server string) []Rule {
 		rule.length = at(rule.length, server)
 	}
 	text := bounds(rule)
-	if help := cmpText(r.Help, anyForm(r.Pattern)); help != "" {
+	if help := cmp.Or(unstopped(r.Help), anyForm(r.Pattern)); help != "" {
 		text += ". " + help
 		rule.form = at(help, server)
 	}
@@ -159,12 +160,8 @@ func tighter(a, b int) int {
 	return a
 }
 
-func cmpText(a, b string) string {
-	if a = strings.TrimRight(strings.TrimSpace(a), "."); a != "" {
-		return a
-	}
-	return b
-}
+// unstopped takes the full stop off, so that more can follow.
+func unstopped(s string) string { return strings.TrimRight(strings.TrimSpace(s), ".") }
 
 func bounds(r Rule) string {
 	text := fmt.Sprintf("%d to %d characters", r.MinLength, r.MaxLength)

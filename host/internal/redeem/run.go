@@ -1,6 +1,7 @@
 package redeem
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -106,13 +107,16 @@ func (s *Service) create(ctx context.Context, r *run, j *part) {
 		return
 	}
 	// Looked up before anything is asked for: an account that is found later is
-	// ours only if it was not there now.
+	// ours only if it was not there now. What a kept list says is enough to go on,
+	// since the server refuses a name that was taken since, and proves nothing later.
 	found, err := s.find(ctx, p, j.step, s.Policy.NameAge)
 	if err == nil && s.Policy.NameAge > 0 {
 		// A list that is not fresh may still have what is gone since: an earlier
 		// attempt that was taken back.
 		found, err = s.find(ctx, p, j.step, 0)
 	}
+	e, _ := errors.AsType[*sdk.Error](err)
+	j.step.absentBefore = e != nil && e.Kind() == sdk.ReasonNotFound && !e.Stale
 	switch {
 	case err == nil && j.link != nil && found.Protected:
 		fail(sdk.Errorf(sdk.ReasonProtected, "the account is the owner's or an administrator's"))
@@ -131,8 +135,14 @@ func (s *Service) create(ctx context.Context, r *run, j *part) {
 	// longer must not send a create that others have already looked for.
 	sending, cancel := context.WithTimeout(ctx, s.Policy.Write)
 	defer cancel()
+	marked := time.Now().Round(0) // by the wall clock
 	if err := s.durably(ctx, func() error { return s.markCreating(ctx, r.hold, j) }); err != nil {
 		fail(err)
+		return
+	}
+	if time.Now().Round(0).Sub(marked) >= s.Policy.Write {
+		// The machine slept: the context's clock stood still with it.
+		fail(&sdk.Error{Reason: sdk.ReasonUnavailable, Source: sdk.SourceHost, Retryable: true, Message: "not sent: too late"})
 		return
 	}
 	req := sdk.CreateUserRequest{
@@ -232,7 +242,7 @@ func (s *Service) markCreating(ctx context.Context, h hold, j *part) error {
 		deadline := now.Add(s.Policy.Write)
 		j.step.deadline = &deadline
 		return database.Wrap("update", entityStep, oneStep(tx, j.step.id).
-			SetState(redemptionstep.StateCreating).SetAbsentBefore(true).SetDeadlineAt(deadline).AddAttempts(1).SetUpdatedAt(s.Now()).Exec(ctx))
+			SetState(redemptionstep.StateCreating).SetAbsentBefore(j.step.absentBefore).SetDeadlineAt(deadline).AddAttempts(1).SetUpdatedAt(s.Now()).Exec(ctx))
 	})
 	if err == nil {
 		j.step.State = StepCreating
@@ -281,8 +291,11 @@ func (s *Service) finish(ctx context.Context, r Redemption, h hold, parts []*par
 	f := &Failure{
 		ErrorCode: fault.CodeInternal, Message: "Something went wrong on our side while your account was made.", Detail: err.Error(), Retryable: true,
 	}
-	if identity.IsKnown(err) {
+	switch {
+	case identity.IsKnown(err):
 		f.Detail = "a server gave the id of an account that is known already: " + err.Error()
+	case fault.CodeOf(err) == fault.CodeForbidden: // switched off while the account was made
+		f.ErrorCode, f.Message, f.Retryable = fault.CodeForbidden, accessEnded, false
 	}
 	return f
 }
@@ -317,7 +330,7 @@ func linked(p *part) bool { return p.step.linkID != nil }
 func (s *Service) recordUsers(ctx context.Context, tx *db.Tx, r Redemption, parts []*part) (identity.Created, error) {
 	now := s.Now()
 	person := identity.New{
-		IdentityID: r.IdentityID, DisplayName: cmpText(ptr(r.DisplayName), r.Username), Email: r.Email, InvitationID: r.InvitationID,
+		IdentityID: r.IdentityID, DisplayName: cmp.Or(ptr(r.DisplayName), r.Username), Email: r.Email, InvitationID: r.InvitationID,
 	}
 	var made []*part
 	for _, p := range parts {

@@ -194,7 +194,7 @@ func toStep(row *db.RedemptionStep) Step {
 		Error: failure(row.ErrorCode, row.ErrorMessage, row.ErrorDetail, row.ErrorRetryable),
 		id:    row.ID, operationID: row.OperationID, deadline: database.MicroOf(row.DeadlineAt), linkedAccountID: row.LinkedAccountID,
 		linkID: row.LinkID, absentBefore: row.AbsentBefore != nil && *row.AbsentBefore, grant: g.Normalize(), libraries: row.Libraries,
-		noticed: row.Noticed, position: row.Position, checks: row.Checks, notice: row.Notice,
+		noticed: row.Noticed, position: row.Position, notice: row.Notice,
 	}
 }
 

@@ -97,7 +97,6 @@ type Step struct {
 	libraries       map[string]string // external id to Zondarr's id
 	noticed         bool
 	position        int
-	checks          int
 	notice          *string
 }
 

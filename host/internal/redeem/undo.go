@@ -96,8 +96,8 @@ func (s *Service) writeEnds(ctx context.Context, tx *db.Tx, r Redemption, why Fa
 			if e.step.ExternalID != nil {
 				// Known here, and perhaps not written down yet.
 				u.SetExternalID(*e.step.ExternalID)
-			} else if at := s.firstLook(e.step, now); at.After(now) {
-				u.SetNextAttemptAt(at)
+			} else if until := e.step.deadline; until != nil && until.After(now) {
+				u.SetNextAttemptAt(*until) // until then it may still be made
 			}
 		case StepNeedsAttention:
 			attention = true
@@ -128,23 +128,6 @@ func (s *Service) writeEnds(ctx context.Context, tx *db.Tx, r Redemption, why Fa
 		u.SetState(redemption.StateFailed).SetFinishedAt(s.Now()).ClearLeaseOwner().ClearLeaseUntil()
 	}
 	return undoing, database.Wrap("update", entity, u.Exec(ctx))
-}
-
-// firstLook is when an account of unknown outcome is first looked for: never
-// before the create's deadline, since until then it may still be made.
-func (s *Service) firstLook(st Step, now time.Time) time.Time {
-	deadline := now.Add(s.Policy.Write)
-	if st.deadline != nil {
-		deadline = *st.deadline
-	}
-	return deadline.Add(s.look(0))
-}
-
-func (s *Service) look(i int) time.Duration {
-	if i < len(s.Policy.Looks) {
-		return s.Policy.Looks[i]
-	}
-	return 0
 }
 
 // takeBack undoes what is due of a redemption in hand, the last account first,
@@ -234,18 +217,26 @@ func (s *Service) undoStep(ctx context.Context, h hold, st Step) error {
 		return err
 	}
 	if st.ExternalID == nil {
+		asked, err := s.now(ctx, nil)
+		if err != nil {
+			return err
+		}
 		found, err := s.find(ctx, p, st, 0)
 		if sdk.ReasonOf(err) == sdk.ReasonNotFound {
-			return s.absent(ctx, h, st)
+			return s.absent(ctx, h, st, asked)
 		}
 		if err != nil {
 			return err
 		}
-		why, err := s.notOurs(ctx, st, found)
+		owned, err := s.hasRow(ctx, st, found.ID)
 		if err != nil {
 			return err
 		}
-		if why != "" {
+		if owned {
+			// Somebody else whom Zondarr knows has the name, so that it was not free.
+			return s.absent(ctx, h, st, asked)
+		}
+		if why := s.notOurs(st, found); why != "" {
 			return s.setStep(ctx, h, st, StepNeedsAttention, doubt(st, why))
 		}
 		// Written down before it is deleted: from here on the id decides.
@@ -280,27 +271,23 @@ func (s *Service) deleteUser(ctx context.Context, p sdk.Provisioner, id string) 
 // seems older than it is.
 const clockSkew = 10 * time.Minute
 
-// notOurs gives the reason to doubt that an account, found after a create of
-// unknown outcome, was made by that create; "" when it is beyond doubt. The
-// step holds the name's claim for as long as it is not released.
-func (s *Service) notOurs(ctx context.Context, st Step, found sdk.User) (string, error) {
+// notOurs gives the reason to doubt that an account of which no row knows, found
+// after a create of unknown outcome, was made by that create; "" when it is beyond
+// doubt. The step holds the name's claim for as long as it is not released.
+func (s *Service) notOurs(st Step, found sdk.User) string {
 	switch {
 	case !st.absentBefore:
-		return "nobody looked before whether the account was there", nil
+		return "the account may have been there before this attempt: nobody had just looked"
 	case found.Protected:
-		return "the account is protected (an administrator or owner)", nil
+		return "the account is protected (an administrator or owner)"
 	case st.deadline != nil && !found.CreatedAt.IsZero() && found.CreatedAt.Before(st.deadline.Add(-s.Policy.Write-clockSkew)):
-		return "the account is older than this attempt", nil
+		return "the account is older than this attempt"
 	case found.SignedIn != nil && *found.SignedIn:
-		return "somebody has signed in to the account", nil
+		return "somebody has signed in to the account"
 	case found.SignedIn == nil && st.linkedAccountID == nil:
-		return "the server does not tell whether somebody has signed in to the account", nil
+		return "the server does not tell whether somebody has signed in to the account"
 	}
-	owned, err := s.hasRow(ctx, st, found.ID)
-	if owned {
-		return "the account belongs to another user or redemption", err
-	}
-	return "", err
+	return ""
 }
 
 // hasRow says whether a user, or another redemption's step, has an external id.
@@ -321,22 +308,31 @@ func doubt(st Step, why string) *Failure {
 	}
 }
 
-// absent writes down that an account of unknown outcome was not there. After the
-// last look it counts as never made.
-func (s *Service) absent(ctx context.Context, h hold, st Step) error {
-	looks := st.checks + 1
-	if looks >= len(s.Policy.Looks) {
+// absent writes down that an account of unknown outcome was not there when it was
+// looked for, at a time that began with asked. At the last look's time or later it
+// counts as never made; how often it was looked for before does not matter.
+func (s *Service) absent(ctx context.Context, h hold, st Step, asked time.Time) error {
+	next, again := s.nextLook(st, asked)
+	if !again {
 		return s.setStep(ctx, h, st, StepUndone, nil)
 	}
-	return s.transition(ctx, "absent", h, []State{Undoing}, func(ctx context.Context, tx *db.Tx, now time.Time) error {
-		deadline := now
-		if st.deadline != nil {
-			deadline = *st.deadline
-		}
-		next := deadline.Add(s.look(looks))
-		return database.Wrap("update", entityStep, oneStep(tx, st.id).SetChecks(looks).SetNextAttemptAt(next).
-			SetUpdatedAt(s.Now()).Exec(ctx))
+	return s.transition(ctx, "absent", h, []State{Undoing}, func(ctx context.Context, tx *db.Tx, _ time.Time) error {
+		return database.Wrap("update", entityStep, oneStep(tx, st.id).SetNextAttemptAt(next).SetUpdatedAt(s.Now()).Exec(ctx))
 	})
+}
+
+// nextLook is when an account of unknown outcome is looked for after a time, if
+// that is needed: a create without a deadline was never sent.
+func (s *Service) nextLook(st Step, after time.Time) (time.Time, bool) {
+	if st.deadline == nil {
+		return time.Time{}, false
+	}
+	for _, wait := range s.Policy.Looks {
+		if at := st.deadline.Add(wait); at.After(after) {
+			return at, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // setStep ends a step. One that needs attention keeps its name.

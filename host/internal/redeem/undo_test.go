@@ -1,14 +1,17 @@
 package redeem
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/zondarr/zondarr/ent/db"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
 	"github.com/zondarr/zondarr/host/internal/hosttest"
+	"github.com/zondarr/zondarr/host/internal/identity"
 	"github.com/zondarr/zondarr/sdk"
 	"github.com/zondarr/zondarr/sdk/sdktest"
 )
@@ -210,8 +213,85 @@ func TestDoubtIsLeftToAnAdmin(t *testing.T) {
 			if _, there := w.fakes["home"].UserByName("bob"); !there {
 				t.Error("a forgotten account was deleted")
 			}
+			told, err := s.Result(t.Context(), inv.Code, got.PublicID)
+			if err != nil || strings.Contains(told.Message, "Nothing was created") || len(told.Failed) != 1 || !strings.Contains(told.Failed[0].Message, "left as it is") {
+				t.Errorf("the invitee is told %+v, %v", told, err)
+			}
 			if _, err := s.Join(t.Context(), inv.Code, bob, "", Caller{}); fault.CodeOf(err) != fault.CodeUsernameTaken {
 				t.Errorf("the name afterwards: %v, want it free here and taken there", err)
+			}
+		})
+	})
+	t.Run("DeleteSomebodyElses", func(t *testing.T) {
+		virtual(t, []string{"home"}, func(t *testing.T, w *world) {
+			s, inv := w.start(), w.invite(new(1), "home")
+			r := lost(t, w, s, inv.Code, signedIn)
+			u, _ := w.fakes["home"].UserByName("bob")
+			w.fakes["home"].ChangeUser(u.ID, func(u *sdk.User) { u.Username = "robert" })
+			w.db.Ent.RedemptionStep.Update().SetExternalID(u.ID).ExecX(t.Context())
+			if _, err := s.Resolve(t.Context(), r.ID, w.ids["home"], DeleteAccount, "bob"); fault.CodeOf(err) != fault.CodeConflict {
+				t.Errorf("of another name: %v", err)
+			}
+			w.fakes["home"].ChangeUser(u.ID, func(u *sdk.User) { u.Username = "bob" })
+			_, err := database.WithTx(t.Context(), w.db, func(ctx context.Context, tx *db.Tx) (identity.Created, error) {
+				return w.identities.CreateTx(ctx, tx, identity.New{DisplayName: "Bob", Users: []identity.NewUser{{
+					ServerID: w.ids["home"], Account: u, OnExpiry: "disable", Origin: "manual",
+				}}})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Resolve(t.Context(), r.ID, w.ids["home"], DeleteAccount, "bob"); fault.CodeOf(err) != fault.CodeAlreadyMember {
+				t.Errorf("of a user: %v", err)
+			}
+			if _, there := w.fakes["home"].User(u.ID); !there {
+				t.Error("somebody else's account was deleted")
+			}
+			if got, err := s.Get(t.Context(), r.ID); err != nil || got.State != NeedsAttention {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	})
+	t.Run("OldList", func(t *testing.T) {
+		virtual(t, []string{"home"}, func(t *testing.T, w *world) {
+			// Made by hand a moment ago: the plugin's list is from before.
+			theirs := w.fakes["home"].AddUser(sdk.User{Username: "bob"}, "theirs")
+			w.fakes["home"].Fault("FindUser", sdktest.Fault{Times: 1, Stale: true})
+			w.fakes["home"].Fault("CreateUser", sdktest.Fault{Times: 1, Err: sdk.Errorf(sdk.ReasonAmbiguous, "no answer")})
+			s, inv := w.start(), w.invite(new(1), "home")
+			res, err := s.Join(t.Context(), inv.Code, bob, "", Caller{})
+			if err == nil {
+				t.Fatalf("got %+v", res)
+			}
+			time.Sleep(time.Hour)
+			if _, there := w.fakes["home"].User(theirs.ID); !there {
+				t.Error("an account that was there before was deleted")
+			}
+			if r := w.redemption(res); r.State != NeedsAttention {
+				t.Errorf("%s: %+v", r.State, r.Steps[0].Error)
+			}
+		})
+	})
+	t.Run("RetryUsesUpNoLook", func(t *testing.T) {
+		virtual(t, []string{"home"}, func(t *testing.T, w *world) {
+			s, inv, before := w.start(), w.invite(new(1), "home"), w.all()
+			w.fakes["home"].Fault("CreateUser", sdktest.Fault{Times: 1, Err: sdk.Errorf(sdk.ReasonAmbiguous, "no answer")})
+			res, _ := s.Join(t.Context(), inv.Code, bob, "", Caller{})
+			id := w.redemption(res).ID
+			time.Sleep(61 * time.Second)
+			for range 5 {
+				if _, err := s.Retry(t.Context(), id); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(5 * time.Second)
+			}
+			if r := w.redemption(res); r.State != Undoing {
+				t.Errorf("long before the last look it is %s", r.State)
+			}
+			w.fakes["home"].AddUser(sdk.User{Username: "bob", SignedIn: new(false)}, goodPassword) // it comes late
+			time.Sleep(time.Hour)
+			if err := w.balanced(before); err != nil {
+				t.Error(err)
 			}
 		})
 	})

@@ -148,13 +148,13 @@ func (r Redemption) told() string {
 		return ""
 	}
 	message := r.Error.Message
-	kept := false
-	for _, s := range r.Steps {
-		kept = kept || s.UserID != nil
+	left := false // an account that was kept or forgotten
+	for _, st := range r.Steps {
+		left = left || st.UserID != nil || st.State == StepFailed && st.Error != nil && st.Error.ErrorCode == fault.CodeInterrupted
 	}
 	switch {
-	case kept:
-		return message
+	case left:
+		return message + " Your invitation was not used up."
 	case r.State == Failed:
 		return message + " Nothing was created, and your invitation was not used up."
 	default:
@@ -167,6 +167,8 @@ func kindOf(code string) fault.Kind {
 	switch code {
 	case codeUsernameInvalid, codePasswordRejected, codeEmailRequired, fault.CodeInvalidInput:
 		return fault.Invalid
+	case fault.CodeForbidden:
+		return fault.Forbidden
 	case fault.CodeUsernameTaken, fault.CodeEmailTaken, fault.CodeAlreadyMember, fault.CodeLinkedAccountIsOwner,
 		fault.CodeAccountNotReady, fault.CodeLinkNotApproved, fault.CodeLinkUsed, fault.CodeLibraryGone,
 		fault.CodeCapabilityUnsupported, fault.CodePreviousAttemptUnfinished, fault.CodeServerDisabled:
