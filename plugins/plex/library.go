@@ -31,7 +31,7 @@ type directory struct {
 // lists a part only, and learns of a new library late: the media server is
 // asked too, and a list that lacks one of its libraries is not believed.
 func (c *client) ListLibraries(ctx context.Context, _ sdk.ListLibrariesRequest) (sdk.ListLibrariesResponse, error) {
-	machine, err := c.meet(ctx)
+	machine, err := c.introduced(ctx)
 	if err != nil {
 		return sdk.ListLibrariesResponse{}, err
 	}

@@ -69,22 +69,32 @@ func (c *client) wrongServer() error {
 	return err
 }
 
-// meet gives the machine identifier that a call is about. Another server at the
-// address than the confirmed one stops the call. A server that does not answer
-// does not: shares live at plex.tv, and a person must not keep access because
-// the server sleeps.
+// introduced gives the machine identifier of the server at the address, which
+// has said itself who it is, and is the confirmed one if there is one. Calls that
+// send a token there need this.
+func (c *client) introduced(ctx context.Context) (string, error) {
+	who, err := c.identity(ctx)
+	if err == nil && c.ref.ExternalID != "" && who.Machine != c.ref.ExternalID {
+		err = c.wrongServer()
+	}
+	return who.Machine, err
+}
+
+// meet gives the machine identifier that a call to plex.tv is about. Another
+// server at the address than the confirmed one stops the call. A server that does
+// not answer does not: shares live at plex.tv, and a person must not keep access
+// because the server sleeps. Nothing may be sent to the address after this.
 func (c *client) meet(ctx context.Context) (string, error) {
 	confirmed := c.ref.ExternalID
 	if confirmed == "" {
-		who, err := c.identity(ctx)
-		return who.Machine, err
+		return c.introduced(ctx)
 	}
 	short, cancel := context.WithTimeout(ctx, introduction)
 	defer cancel()
-	who, err := c.identity(short)
+	_, err := c.introduced(short)
 	switch {
-	case err == nil && who.Machine != confirmed:
-		return "", c.wrongServer()
+	case sdk.ReasonOf(err) == sdk.ReasonWrongServer:
+		return "", err
 	case ctx.Err() != nil:
 		return "", outOfTime()
 	}

@@ -34,7 +34,7 @@ const localOwner = "1"
 
 // ListSessions gives who is watching, as the media server itself tells it.
 func (c *client) ListSessions(ctx context.Context, _ sdk.ListSessionsRequest) (sdk.ListSessionsResponse, error) {
-	machine, err := c.meet(ctx)
+	machine, err := c.introduced(ctx)
 	if err != nil {
 		return sdk.ListSessionsResponse{}, err
 	}
