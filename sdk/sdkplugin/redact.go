@@ -6,12 +6,15 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
+// Redacted stands where a secret stood.
+const Redacted = "[redacted]"
+
 const (
-	redacted = "[redacted]"
 	// minSecret is the shortest text that is treated as a secret: replacing
 	// shorter ones would spoil innocent words and protect nothing.
 	minSecret = 4
@@ -19,9 +22,9 @@ const (
 	maxText = 2048
 )
 
-// redactor takes secrets out of text, also where they were quoted for a URL or for JSON.
-// In a line of JSON only their quoted forms are looked for: a secret may hold the very
-// characters that JSON is made of.
+// redactor takes secrets out of text, in each of their Spellings. In a line of JSON only
+// the quoted forms of those are looked for: a secret may hold the very characters that
+// JSON is made of.
 type redactor struct{ inText, inLine *strings.Replacer }
 
 func newRedactor(secrets []string) redactor {
@@ -30,17 +33,24 @@ func newRedactor(secrets []string) redactor {
 		if len(s) < minSecret {
 			continue
 		}
-		safe := []string{
-			url.QueryEscape(s), url.PathEscape(s), base64.StdEncoding.EncodeToString([]byte(s)),
-			base64.RawURLEncoding.EncodeToString([]byte(s)),
+		for _, form := range Spellings(s) {
+			texts = append(texts, form)
+			lines = append(lines, quote(form, false), quote(form, true))
 		}
-		once, html := quote(s, false), quote(s, true)
-		lines = append(lines, once, html, quote(once, false), quote(html, false))
-		lines = append(lines, safe...)
-		texts = append(texts, s, once, html)
-		texts = append(texts, safe...)
 	}
 	return redactor{replacer(texts), replacer(lines)}
+}
+
+// Spellings gives the forms in which a secret may be printed: as it is, quoted for a URL,
+// for JSON or by Go, and in base64. Some may be the same.
+func Spellings(secret string) []string {
+	inner := func(quoted string) string { return quoted[1 : len(quoted)-1] }
+	return []string{
+		secret, url.QueryEscape(secret), url.PathEscape(secret),
+		quote(secret, false), quote(secret, true), inner(strconv.Quote(secret)), inner(strconv.QuoteToASCII(secret)),
+		base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawStdEncoding.EncodeToString([]byte(secret)),
+		base64.URLEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
+	}
 }
 
 // quote gives what JSON writes between the quotes of a string.
@@ -60,7 +70,7 @@ func replacer(forms []string) *strings.Replacer {
 	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(len(b)-len(a), cmp.Compare(a, b)) })
 	pairs := make([]string, 0, 2*len(forms))
 	for _, f := range slices.Compact(forms) {
-		pairs = append(pairs, f, redacted)
+		pairs = append(pairs, f, Redacted)
 	}
 	return strings.NewReplacer(pairs...)
 }
@@ -81,9 +91,9 @@ func (r redactor) text(s string) string {
 	return s
 }
 
-// Redact gives a text without the secrets, also where they were quoted for a URL, for
-// JSON or for base64, valid and at most 2 KiB long. Secrets of less than 4 bytes stay:
-// replacing them would spoil innocent words and protect nothing.
+// Redact gives a text without the secrets, in each of their Spellings, valid and at most
+// 2 KiB long. Secrets of less than 4 bytes stay: replacing them would spoil innocent words
+// and protect nothing.
 func Redact(text string, secrets []string) string { return newRedactor(secrets).text(text) }
 
 // StateSecrets gives the secrets inside a link's opaque state: the whole of it
