@@ -16,6 +16,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/zondarr/zondarr/sdk"
+	"github.com/zondarr/zondarr/sdk/sdkplugin"
 )
 
 // Lines that go-plugin's own parser panics on, and others that try to be what
@@ -118,7 +119,7 @@ func TestSecretsAreScrubbed(t *testing.T) {
 			t.Errorf("%q is in the log or the crash record", leaked)
 		}
 	}
-	if len(h.logs.lines("the raw key [secret]")) == 0 {
+	if len(h.logs.lines("the raw key [redacted]")) == 0 {
 		t.Error("the line itself is gone")
 	}
 }
@@ -129,8 +130,8 @@ func TestScrubberFindsEverySpelling(t *testing.T) {
 		secrets := rapid.SliceOfN(rapid.StringMatching(`[^\n\r]{4,40}`), 1, 5).Draw(rt, "secrets")
 		s.keep(secrets...)
 		secret := rapid.SampledFrom(secrets).Draw(rt, "secret")
-		form := rapid.SampledFrom(spellings(secret)).Draw(rt, "form")
-		if got := s.text("before " + form + " after"); strings.Contains(strings.ReplaceAll(got, hidden, ""), form) {
+		form := rapid.SampledFrom(sdkplugin.Spellings(secret)).Draw(rt, "form")
+		if got := s.text("before " + form + " after"); strings.Contains(strings.ReplaceAll(got, sdkplugin.Redacted, ""), form) {
 			rt.Fatalf("%q is left in %q", form, got)
 		}
 	})
@@ -146,7 +147,7 @@ func TestScrubberForgetsCallsAndKeepsServers(t *testing.T) {
 	for i := range scrubMax {
 		s.lend(fmt.Sprint("secret-number-", i))
 	}
-	if got := s.text("of-the-server"); got != hidden {
+	if got := s.text("of-the-server"); got != sdkplugin.Redacted {
 		t.Errorf("a server's secret is shown: %q", got)
 	}
 	if len(s.lent) > scrubMax+1 {

@@ -1,15 +1,13 @@
 package pluginhost
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"maps"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/zondarr/zondarr/sdk/sdkplugin"
 )
 
 // scrubber takes every secret that was lent to one plugin out of what that
@@ -23,8 +21,6 @@ type scrubber struct {
 }
 
 const (
-	// hidden stands where a secret stood.
-	hidden = "[secret]"
 	// scrubFor is how long the secret of a single call is remembered after it
 	// was lent last, and scrubMax how many such are: those of servers always are.
 	scrubFor = 10 * time.Minute
@@ -96,7 +92,7 @@ func (s *scrubber) text(text string) string {
 func (s *scrubber) build() *strings.Replacer {
 	var all []string
 	for secret := range s.lent {
-		all = append(all, spellings(secret)...)
+		all = append(all, sdkplugin.Spellings(secret)...)
 	}
 	// The longest first: a secret that begins with another must vanish whole.
 	slices.SortFunc(all, func(a, b string) int {
@@ -107,26 +103,7 @@ func (s *scrubber) build() *strings.Replacer {
 	})
 	pairs := make([]string, 0, 2*len(all))
 	for _, form := range slices.Compact(all) {
-		pairs = append(pairs, form, hidden)
+		pairs = append(pairs, form, sdkplugin.Redacted)
 	}
 	return strings.NewReplacer(pairs...)
-}
-
-// spellings gives the forms in which a secret may be printed.
-func spellings(secret string) []string {
-	var plain strings.Builder
-	e := json.NewEncoder(&plain)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(secret)            // a string always encodes
-	html, _ := json.Marshal(secret) // likewise
-	inner := func(quoted string) string {
-		quoted = strings.TrimSpace(quoted)
-		return quoted[1 : len(quoted)-1]
-	}
-	return []string{
-		secret, url.QueryEscape(secret), url.PathEscape(secret),
-		inner(plain.String()), inner(string(html)), inner(strconv.Quote(secret)), inner(strconv.QuoteToASCII(secret)),
-		base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawStdEncoding.EncodeToString([]byte(secret)),
-		base64.URLEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
-	}
 }
