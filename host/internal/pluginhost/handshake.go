@@ -2,8 +2,11 @@ package pluginhost
 
 import (
 	"bufio"
+	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,8 +21,9 @@ import (
 // is not judged here: the process may have crashed.
 //
 // The line is core protocol | contract version | network | address | "grpc" |
-// certificate. go-plugin checks most of it again; its errors are text.
-func checkHandshake(line []byte, err error) *refusal {
+// certificate; the address must be a socket in socketDir. go-plugin checks most of
+// it again; its errors are text.
+func checkHandshake(line []byte, err error, socketDir string) *refusal {
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return notPlugin("its first line has no end")
@@ -53,10 +57,31 @@ func checkHandshake(line []byte, err error) *refusal {
 	case len(parts) < 5 || parts[4] != string(plugin.ProtocolGRPC):
 		return notPlugin("it does not speak gRPC")
 	case len(parts) < 6 || len(parts[5]) < 50:
-		// go-plugin would go on in plain text.
+		// go-plugin would go on without a certificate to trust, and fail at the first
+		// call with an error that does not say so.
 		return notPlugin("it does not encrypt its connection")
+	case !inSocketDir(parts[2], parts[3], socketDir):
+		return notPlugin("it does not listen on a socket in the run directory that it was given")
+	case !isCertificate(parts[5]):
+		return notPlugin("the certificate in its first line cannot be read")
 	}
 	return nil
+}
+
+// inSocketDir says whether an address is a socket in a directory, and not in one
+// below it.
+func inSocketDir(network, address, dir string) bool {
+	return network == "unix" && filepath.Dir(filepath.Clean(address)) == filepath.Clean(dir)
+}
+
+// isCertificate reads a certificate as go-plugin does.
+func isCertificate(text string) bool {
+	der, err := base64.RawStdEncoding.DecodeString(text)
+	if err != nil {
+		return false
+	}
+	_, err = x509.ParseCertificate(der)
+	return err == nil
 }
 
 func notPlugin(why string) *refusal {

@@ -193,13 +193,17 @@ func tolerateNoStdio(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Client
 
 // describe asks the plugin what it is and holds it to its name.
 func (i *instance) describe(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, i.policy.DescribeTimeout)
+	within, cancel := context.WithTimeout(ctx, i.policy.DescribeTimeout)
 	defer cancel()
-	d, err := i.remote.Describe(ctx)
+	d, err := i.remote.Describe(within)
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return &launchError{code: CodeHandshakeTimeout, message: fmt.Sprintf("It did not describe itself within %s.", i.policy.DescribeTimeout), err: err}
+	}
 	if e, ok := errors.AsType[*sdk.Error](err); ok && e.Origin() == sdk.SourcePlugin {
 		return &refusal{CodeDescription, "The plugin's description is not valid: " + i.scrub.text(e.Message) + "."}
 	}
 	if err != nil {
+		i.proc.awaitEnd()
 		return err
 	}
 	if d.Description.Name != i.art.name {
@@ -212,6 +216,10 @@ func (i *instance) describe(ctx context.Context) error {
 
 // failure says why a launch failed, once its process is gone.
 func (i *instance) failure(err error, timedOut bool, now time.Time) error {
+	if e, ok := errors.AsType[*launchError](err); ok {
+		e.crash = i.crash(now)
+		return e
+	}
 	e := &launchError{err: err, code: CodeCrashed}
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		e.refusal = refused
@@ -234,6 +242,8 @@ func (i *instance) failure(err error, timedOut bool, now time.Time) error {
 	case state.Exited() && state.ExitCode() == 0 && !i.proc.spoke():
 		e.refusal = notPlugin("it ended without a word")
 		return e
+	case i.proc.wasKilled():
+		e.code, e.message = CodeUnhealthy, "It shook hands, and then its connection failed."
 	default:
 		e.message = "It ended while it was starting: " + ending(state) + "."
 	}

@@ -24,8 +24,8 @@ type Policy struct {
 	// refused unread.
 	MaxFile int64
 
-	// StartTimeout is how long a process may take from exec to its handshake,
-	// and DescribeTimeout how long Describe may take.
+	// StartTimeout is how long a process may take from exec to its description,
+	// and DescribeTimeout how long Describe alone may take.
 	StartTimeout    time.Duration
 	DescribeTimeout time.Duration
 	// StartWait bounds Host.Start, ActionWait how long an admin's action waits

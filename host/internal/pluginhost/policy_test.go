@@ -97,7 +97,7 @@ func FuzzHandshake(f *testing.F) {
 	f.Add("|||||\xff")
 	f.Fuzz(func(t *testing.T, line string) {
 		for _, err := range []error{nil, io.EOF, bufio.ErrBufferFull} {
-			if r := checkHandshake([]byte(line), err); r != nil && (r.code == "" || r.message == "" || strings.Contains(r.message, "\xff")) {
+			if r := checkHandshake([]byte(line), err, "/run"); r != nil && (r.code == "" || r.message == "" || strings.Contains(r.message, "\xff")) {
 				t.Errorf("%q is refused with %+v", line, r)
 			}
 		}

@@ -44,7 +44,8 @@ type process struct {
 	cmd     *exec.Cmd
 	started bool
 	reaped  bool // from then on the pid may be somebody else's
-	doomed  bool // killed before it was started
+	doomed  bool // told to end, perhaps before it was started
+	killed  bool // while it lived
 	words   bool // it wrote something to stdout
 	refusal *refusal
 
@@ -175,7 +176,7 @@ func (p *process) readStdout(ctx context.Context) {
 	in := bufio.NewReaderSize(p.stdout, maxHandshake)
 	line, err := in.ReadSlice('\n')
 	line = bytes.Clone(line)
-	refusal := checkHandshake(line, err)
+	refusal := checkHandshake(line, err, p.socketDir)
 	if refusal != nil && len(line) > 0 {
 		p.output.line(ctx, bytes.TrimSpace(line))
 	}
@@ -212,6 +213,7 @@ func (p *process) kill() {
 	defer p.mu.Unlock()
 	p.doomed = true
 	if p.started && !p.reaped {
+		p.killed = true
 		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // it may have left its group
 		_ = syscall.Kill(p.cmd.Process.Pid, syscall.SIGKILL)
 	}
@@ -250,6 +252,28 @@ func (p *process) exitState() *os.ProcessState {
 	return p.cmd.ProcessState
 }
 
+// awaitEnd waits for the end of a process whose connection broke: it is noticed a
+// moment later than that.
+func (p *process) awaitEnd() {
+	timer := time.NewTimer(p.policy.PipeGrace + 250*time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-p.exited:
+	case <-timer.C:
+	}
+}
+
+// wasKilled says whether it was the host that ended the process.
+func (p *process) wasKilled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.killed || !p.reaped {
+		return false
+	}
+	ws, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && ws.Signaled() && ws.Signal() == syscall.SIGKILL
+}
+
 // Wait implements runner.Runner.
 func (p *process) Wait(context.Context) error {
 	<-p.exited
@@ -280,7 +304,7 @@ func (p *process) Diagnose(context.Context) string { return "" }
 // PluginToHost implements runner.Runner. A plugin listens where it was told, and
 // nowhere else.
 func (p *process) PluginToHost(network, address string) (string, string, error) {
-	if network != "unix" || filepath.Dir(filepath.Clean(address)) != filepath.Clean(p.socketDir) {
+	if !inSocketDir(network, address, p.socketDir) {
 		return "", "", fmt.Errorf("the plugin listens on %s, not on a socket in its run directory", network)
 	}
 	return network, address, nil

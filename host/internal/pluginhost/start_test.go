@@ -37,6 +37,9 @@ func TestStartsThatCannotHeal(t *testing.T) {
 		{"WrongCore", variant{Mode: "handshake:2|1|unix|/x|grpc|" + certificate}, CodeProtocolVersion, "version 2 of the plugin protocol"},
 		{"NetRPC", variant{Mode: "handshake:1|1|unix|/x|netrpc|" + certificate}, CodeNotPlugin, "gRPC"},
 		{"PlainText", variant{Mode: "handshake:1|1|unix|/x|grpc|"}, CodeNotPlugin, "encrypt"},
+		{"ListensElsewhere", variant{Mode: "handshake:1|1|unix|/tmp/elsewhere.sock|grpc|" + certificate}, CodeNotPlugin, "run directory"},
+		{"ListensOnTCP", variant{Mode: "handshake:1|1|tcp|127.0.0.1:1|grpc|" + certificate}, CodeNotPlugin, "run directory"},
+		{"BadCertificate", variant{Mode: "handshake:1|1|unix|DIR/plugin1|grpc|" + certificate}, CodeNotPlugin, "certificate"},
 		{"AnotherName", variant{Name: "other"}, CodeNameMismatch, "zondarr-plugin-other"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -61,21 +64,26 @@ func TestStartsThatCannotHeal(t *testing.T) {
 
 // What may heal is tried again with backoff.
 func TestStartsThatMayHeal(t *testing.T) {
+	const usual, short = 8 * time.Second, 700 * time.Millisecond
 	for _, test := range []struct {
 		name    string
 		variant variant
+		start   time.Duration // within which it must have described itself
 		code    string
+		message string
 	}{
-		{"ExitAtStart", variant{Mode: "exit:5"}, CodeCrashed},
-		{"HandshakeNeverComes", variant{Mode: "silent"}, CodeHandshakeTimeout},
-		{"FloodInsteadOfHandshake", variant{Mode: "flood"}, CodeHandshakeTimeout},
-		{"DescribeHangs", variant{Mode: "slowdescribe"}, CodeHandshakeTimeout},
-		{"ListensElsewhere", variant{Mode: "handshake:1|1|unix|/tmp/elsewhere.sock|grpc|" + strings.Repeat("A", 300)}, CodeCrashed},
-		{"ListensOnTCP", variant{Mode: "handshake:1|1|tcp|127.0.0.1:1|grpc|" + strings.Repeat("A", 300)}, CodeCrashed},
+		{"ExitAtStart", variant{Mode: "exit:5"}, usual, CodeCrashed, "It ended while it was starting: exit code 5."},
+		{"DiesAfterItsHandshake", variant{Mode: "dieafter"}, usual, CodeCrashed, "It ended while it was starting: exit code 1."},
+		{"HandshakeNeverComes", variant{Mode: "silent"}, short, CodeHandshakeTimeout, "It did not answer within 700ms of its start."},
+		{"FloodInsteadOfHandshake", variant{Mode: "flood"}, short, CodeHandshakeTimeout, "It did not answer within 700ms of its start."},
+		{"DescribeHangs", variant{Mode: "mute"}, usual, CodeHandshakeTimeout, "It did not describe itself within 300ms."},
+		{"ConnectionFails", variant{Mode: "hangup"}, usual, CodeUnhealthy, "It shook hands, and then its connection failed."},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t, withPolicy(func(p *Policy) { p.StartTimeout = 700 * time.Millisecond; p.CrashLoop = 100 }))
+			h := newHouse(t, withPolicy(func(p *Policy) {
+				p.StartTimeout, p.DescribeTimeout, p.CrashLoop = test.start, 300*time.Millisecond, 100
+			}))
 			drop(t, h.install, "bad", test.variant)
 			drop(t, h.install, "good", variant{})
 			h.start()
@@ -85,7 +93,7 @@ func TestStartsThatMayHeal(t *testing.T) {
 				return len(h.entries["bad"].crashes.times) >= 2
 			})
 			s := h.await("bad", StateBackingOff)
-			if s.ErrorCode != test.code || s.LastCrash == nil {
+			if s.ErrorCode != test.code || s.Message != test.message || s.LastCrash == nil {
 				t.Errorf("it is %+v", s)
 			}
 			if s := h.status("good"); s.State != StateReady || s.Restarts != 0 {

@@ -25,6 +25,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
 	"github.com/zondarr/zondarr/sdk"
 	"github.com/zondarr/zondarr/sdk/sdkplugin"
 )
@@ -89,7 +92,7 @@ func start(mode string) {
 		fmt.Fprintln(os.Stderr, "cannot start: no such luck")
 		os.Exit(n)
 	case "handshake":
-		fmt.Println(arg)
+		fmt.Println(strings.ReplaceAll(arg, "DIR", os.Getenv("PLUGIN_UNIX_SOCKET_DIR")))
 		time.Sleep(time.Hour)
 	case "flood":
 		flood()
@@ -99,7 +102,17 @@ func start(mode string) {
 		d, _ := time.ParseDuration(arg)
 		time.Sleep(d)
 	case "dieafter":
-		dieAfterHandshake()
+		shakeHands()
+		time.Sleep(time.Duration(time.Now().UnixNano()%3) * time.Millisecond)
+		os.Exit(1)
+	case "hangup":
+		for socket := shakeHands(); ; {
+			if conn, err := socket.Accept(); err == nil {
+				conn.Close()
+			}
+		}
+	case "mute":
+		serveNothing()
 	case "deaf":
 		// It does not notice the end of its host.
 		null, err := os.Open(os.DevNull)
@@ -110,8 +123,32 @@ func start(mode string) {
 	}
 }
 
-// dieAfterHandshake says what a plugin says, and is gone.
-func dieAfterHandshake() {
+// serveNothing shakes hands like any plugin, and then leaves every call without an
+// answer.
+func serveNothing() {
+	none := &silent{}
+	plugin.Serve(&plugin.ServeConfig{
+		HandshakeConfig:  sdkplugin.Handshake,
+		VersionedPlugins: map[int]plugin.PluginSet{sdkplugin.ProtocolVersion: {sdkplugin.PluginName: none}},
+		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
+			return grpc.NewServer(append(opts, grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error {
+				time.Sleep(time.Hour)
+				return nil
+			}))...)
+		},
+	})
+}
+
+type silent struct{ plugin.NetRPCUnsupportedPlugin }
+
+func (silent) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error { return nil }
+
+func (silent) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.New("this is the other side")
+}
+
+// shakeHands says what a plugin says at first, and gives its socket.
+func shakeHands() net.Listener {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -122,12 +159,12 @@ func dieAfterHandshake() {
 		panic(err)
 	}
 	socket := filepath.Join(os.Getenv("PLUGIN_UNIX_SOCKET_DIR"), "plugin1")
-	if _, err := net.Listen("unix", socket); err != nil {
+	l, err := net.Listen("unix", socket)
+	if err != nil {
 		panic(err)
 	}
 	fmt.Printf("1|1|unix|%s|grpc|%s\n", socket, base64.RawStdEncoding.EncodeToString(der))
-	time.Sleep(time.Duration(time.Now().UnixNano()%3) * time.Millisecond)
-	os.Exit(1)
+	return l
 }
 
 func flood() {
@@ -168,9 +205,6 @@ func (m media) Describe() sdk.Description {
 	}
 	if m.Mode == "baddescription" {
 		d.DisplayName = ""
-	}
-	if m.Mode == "slowdescribe" {
-		time.Sleep(time.Hour)
 	}
 	if m.Required != "" {
 		d.SettingsSchema.Properties = append(d.SettingsSchema.Properties, sdk.Property{Name: m.Required, Type: sdk.TypeString, Required: true})
