@@ -234,6 +234,26 @@ func TestServerTypeIsTaken(t *testing.T) {
 	}
 }
 
+// Who waits for a server type hears that it is free also when the holder's file is
+// removed from the installation.
+func TestServerTypeOfARemovedPluginIsFree(t *testing.T) {
+	h := newHouse(t)
+	own := drop(t, h.install, "own", variant{ServerType: "media", Version: "own"})
+	h.start()
+	drop(t, h.dir, "second", variant{ServerType: "media", Version: "second"})
+	h.await("second", StateAwaitingApproval)
+	h.approve("second")
+	h.await("second", StateFailed)
+	must(t, os.Remove(own))
+	h.await("second", StateReady)
+	if u, err := h.get(server("media", 1), "bob"); err != nil || u.Username != "second" {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if lines := h.logs.lines("Zondarr is stopping"); len(lines) > 0 {
+		t.Errorf("the log says %v", lines)
+	}
+}
+
 // A name is unique across directories, the installation's first.
 func TestNameIsUnique(t *testing.T) {
 	h := newHouse(t)

@@ -343,18 +343,23 @@ func (k *keeper) mention(ctx context.Context, want target) {
 
 // leave ends everything when the host stops or the plugin is forgotten.
 func (k *keeper) leave() {
-	if k.holdsSeat() {
-		k.seat.Down(registry.Down{Reason: "Zondarr is stopping", Final: true})
+	why := "Zondarr is stopping."
+	switch {
+	case k.forgotten():
+		why = "The plugin's file was removed."
+		if k.seat != nil {
+			k.seat.Unregister()
+			k.host.typeFreed(k.seat.ServerType())
+		}
+	case k.holdsSeat():
+		k.seat.Down(registry.Down{Reason: why, Final: true})
 	}
 	if i := k.cur; i != nil {
 		k.cur = nil
-		k.set(StateDraining, "", "Zondarr is stopping.", nil)
+		k.set(StateDraining, "", why, nil)
 		i.asked.Store(true)
 		k.host.drain(i)
 		i.stop()
-	}
-	if k.forgotten() && k.seat != nil {
-		k.seat.Unregister()
 	}
 	k.mu.Lock()
 	trials := k.trials
