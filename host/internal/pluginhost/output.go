@@ -78,7 +78,7 @@ func (t throttled) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// line takes one line.
+// line takes one line, a record of the SDK's logger or any other text.
 func (o *output) line(ctx context.Context, raw []byte) {
 	if len(raw) == 0 {
 		return
@@ -93,6 +93,14 @@ func (o *output) line(ctx context.Context, raw []byte) {
 	if spare := len(o.tail) - o.policy.OutputTail; spare > o.policy.OutputTail {
 		o.tail = append(o.tail[:0], o.tail[spare:]...)
 	}
+	record, isRecord := sdkplugin.ParseLogLine(raw)
+	level := min(max(record.Level, slog.LevelDebug), slog.LevelError)
+	if !isRecord {
+		level = o.textLevel(clean)
+	}
+	if !o.log.Enabled(ctx, level) { // what nobody sees uses up nothing
+		return
+	}
 	if !o.lines.Allow() {
 		o.dropped++
 		return
@@ -100,7 +108,23 @@ func (o *output) line(ctx context.Context, raw []byte) {
 	if o.dropped > 0 && o.now().Sub(o.told) >= time.Second {
 		o.tellDropped()
 	}
-	o.write(ctx, raw, clean)
+	if isRecord {
+		o.writeRecord(ctx, level, record)
+	} else {
+		o.log.Log(ctx, level, clean)
+	}
+}
+
+// textLevel gives the level of a line that is no record: what follows a panic is
+// its stack. It needs o.mu.
+func (o *output) textLevel(line string) slog.Level {
+	if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+		o.panicked = true
+	}
+	if o.panicked {
+		return slog.LevelError
+	}
+	return slog.LevelInfo
 }
 
 // end tells of the lines that were dropped last.
@@ -117,31 +141,9 @@ func (o *output) tellDropped() {
 	o.dropped, o.told = 0, o.now()
 }
 
-// write logs one line: a record of the SDK's logger as such, anything else as
-// text. Records are decoded first and scrubbed then, field by field.
-func (o *output) write(ctx context.Context, raw []byte, clean string) {
-	record, ok := sdkplugin.ParseLogLine(raw)
-	if !ok {
-		level := slog.LevelInfo
-		if strings.HasPrefix(clean, "panic: ") || strings.HasPrefix(clean, "fatal error: ") {
-			o.panicked = true
-		}
-		if o.panicked {
-			level = slog.LevelError
-		}
-		o.log.Log(ctx, level, clean)
-		return
-	}
-	o.writeRecord(ctx, record)
-}
-
-// writeRecord logs a line of the SDK's logger under its own level, with the time
-// and the call that it belongs to.
-func (o *output) writeRecord(ctx context.Context, r sdkplugin.LogLine) {
-	level := min(max(r.Level, slog.LevelDebug), slog.LevelError)
-	if !o.log.Enabled(ctx, level) {
-		return
-	}
+// writeRecord logs a line of the SDK's logger, with the time and the call that it
+// belongs to. It was decoded first and is scrubbed now, field by field.
+func (o *output) writeRecord(ctx context.Context, level slog.Level, r sdkplugin.LogLine) {
 	at := r.Time
 	if off := o.now().Sub(at); off < -time.Minute || off > time.Hour {
 		at = o.now() // no time, or one that would misplace the line

@@ -189,6 +189,27 @@ func TestFloodOfStderr(t *testing.T) {
 	}
 }
 
+// Lines below the log's level use up nothing of what a plugin may log.
+func TestLinesNobodySeesCostNothing(t *testing.T) {
+	p := DefaultPolicy()
+	p.LogRate, p.LogBurst = 1, 3
+	var logged bytes.Buffer
+	o := newOutput(slog.New(slog.NewTextHandler(&logged, nil)), newScrubber(), p)
+	for i := range 100 {
+		o.line(t.Context(), fmt.Appendf(nil, `{"msg":"detail %d","level":"DEBUG"}`, i))
+	}
+	o.line(t.Context(), []byte(`{"msg":"what matters","level":"ERROR"}`))
+	o.line(t.Context(), []byte("words"))
+	o.end()
+	if got := logged.String(); !strings.Contains(got, "what matters") || !strings.Contains(got, "words") ||
+		strings.Contains(got, "detail") || strings.Contains(got, "left out") {
+		t.Errorf("the log is %q", got)
+	}
+	if !strings.Contains(o.text(), "detail 99") {
+		t.Error("a crash record would lack them")
+	}
+}
+
 // Output is read no faster than the policy says.
 func TestOutputIsThrottled(t *testing.T) {
 	p := DefaultPolicy()
