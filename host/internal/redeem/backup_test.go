@@ -27,7 +27,7 @@ import (
 func TestBackupInMidRedemption(t *testing.T) {
 	for _, servers := range [][]string{{"home"}, {"home", "attic"}} {
 		t.Run(fmt.Sprint(len(servers)), func(t *testing.T) {
-			virtual(t, servers, func(t *testing.T, w *world) {
+			virtualOn(t, database.SQLite, sdktest.NewFake(), servers, func(t *testing.T, w *world) {
 				file := filepath.Join(t.TempDir(), "backup.db")
 				s, inv := w.service(slowly), w.invite(new(2), servers...)
 				var once sync.Once

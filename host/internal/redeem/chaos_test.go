@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zondarr/zondarr/ent/db"
-	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/sdk"
 )
 
@@ -60,7 +58,6 @@ func (h *hosts) birth(t *testing.T) *host {
 	b := &host{n: h.born, died: make(chan struct{}), taps: map[string]int{}}
 	b.Service = h.world.service(func(s *Service) {
 		s.Clients = &chaosClients{chaos: h.chaos, host: b}
-		s.Time = func(context.Context, *db.Tx) (time.Time, error) { return database.Now(), nil }
 		s.tap = func(point string) error { return h.tap(t, b, point) }
 	})
 	b.Start(context.Background())

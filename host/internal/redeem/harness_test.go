@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
 
+	"github.com/zondarr/zondarr/ent/db"
 	invitationrow "github.com/zondarr/zondarr/ent/db/invitation"
 	"github.com/zondarr/zondarr/ent/db/redemption"
 	"github.com/zondarr/zondarr/ent/db/redemptionstep"
@@ -52,6 +53,8 @@ type world struct {
 	identities  *identity.Service
 	pause       *job.Pause
 	log         *slog.Logger
+	// virtual says that time stands still for the database, too.
+	virtual bool
 }
 
 // newWorld makes a world with media servers of these names.
@@ -144,6 +147,9 @@ func (w *world) service(change ...func(*Service)) *Service {
 	s := &Service{
 		DB: w.db, Invitations: w.invitations, Identities: w.identities, Servers: w.servers, Clients: w.plugins, Box: w.box, Pause: w.pause,
 		Policy: DefaultPolicy(), Owner: uuid.NewString(), BaseURL: "https://join.example.org", Log: w.log, Now: database.Now,
+	}
+	if w.virtual {
+		s.Time = func(context.Context, *db.Tx) (time.Time, error) { return database.Now(), nil }
 	}
 	for _, f := range change {
 		f(s)

@@ -7,13 +7,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	linkrow "github.com/zondarr/zondarr/ent/db/link"
-	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
-	"github.com/zondarr/zondarr/host/internal/hosttest"
 	"github.com/zondarr/zondarr/host/internal/identity"
 	"github.com/zondarr/zondarr/sdk"
 	"github.com/zondarr/zondarr/sdk/sdktest"
@@ -22,9 +19,7 @@ import (
 // linkedWorld is a world whose servers want accounts that live elsewhere.
 func linkedWorld(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		test(t, newWorld(t, hosttest.NewDB(t, database.SQLite), &sdktest.Fake{JoinFlow: sdk.JoinLinkedAccount}, "home", "attic"))
-	})
+	virtualWith(t, func() *sdktest.Fake { return &sdktest.Fake{JoinFlow: sdk.JoinLinkedAccount} }, []string{"home", "attic"}, test)
 }
 
 // signIn begins a link and approves it for an account.

@@ -112,6 +112,7 @@ func runSchedule(t *testing.T, d *database.DB, seed uint64, told *outcomes) {
 	fake.Traits = &traits
 	names := []string{"home", "attic", "cellar"}[:1+rng.IntN(3)]
 	w := newWorld(t, d, fake, names...)
+	w.virtual = true
 	for _, name := range names {
 		for i := range rng.IntN(4) {
 			w.fakes[name].AddUser(sdk.User{Username: fmt.Sprintf("guest%d", i)}, "a password of long ago")

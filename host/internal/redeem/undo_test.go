@@ -16,11 +16,26 @@ import (
 	"github.com/zondarr/zondarr/sdk/sdktest"
 )
 
-// virtual runs a test in virtual time on SQLite.
+// virtual runs a test in virtual time, on both databases.
 func virtual(t *testing.T, servers []string, test func(t *testing.T, w *world)) {
 	t.Helper()
+	virtualWith(t, sdktest.NewFake, servers, test)
+}
+
+func virtualWith(t *testing.T, fake func() *sdktest.Fake, servers []string, test func(t *testing.T, w *world)) {
+	t.Helper()
+	hosttest.EachDialect(t, func(t *testing.T, dialect database.Dialect) { virtualOn(t, dialect, fake(), servers, test) })
+}
+
+func virtualOn(t *testing.T, dialect database.Dialect, fake *sdktest.Fake, servers []string, test func(t *testing.T, w *world)) {
+	t.Helper()
+	if dialect == database.Postgres {
+		hosttest.Server(t) // started outside of virtual time
+	}
 	synctest.Test(t, func(t *testing.T) {
-		test(t, newWorld(t, hosttest.NewDB(t, database.SQLite), sdktest.NewFake(), servers...))
+		w := newWorld(t, hosttest.NewDB(t, dialect), fake, servers...)
+		w.virtual = true
+		test(t, w)
 	})
 }
 
