@@ -200,7 +200,7 @@ func (i *instance) describe(ctx context.Context) error {
 		return &launchError{code: CodeHandshakeTimeout, message: fmt.Sprintf("It did not describe itself within %s.", i.policy.DescribeTimeout), err: err}
 	}
 	if e, ok := errors.AsType[*sdk.Error](err); ok && e.Origin() == sdk.SourcePlugin {
-		return &refusal{CodeDescription, "The plugin's description is not valid: " + i.scrub.text(e.Message) + "."}
+		return i.notValid(e.Message)
 	}
 	if err != nil {
 		i.proc.awaitEnd()
@@ -212,6 +212,15 @@ func (i *instance) describe(ctx context.Context) error {
 	d.ProtocolVersion = i.client.NegotiatedVersion()
 	i.declaration = d
 	return nil
+}
+
+// maxTold is how much of a plugin's own words is kept and told, in bytes: they may
+// repeat a whole description.
+const maxTold = 2 << 10
+
+// notValid refuses a description.
+func (i *instance) notValid(why string) *refusal {
+	return &refusal{CodeDescription, "The plugin's description is not valid: " + i.scrub.head(why, maxTold) + "."}
 }
 
 // failure says why a launch failed, once its process is gone.

@@ -83,10 +83,7 @@ func (o *output) line(ctx context.Context, raw []byte) {
 	if len(raw) == 0 {
 		return
 	}
-	clean := o.scrub.text(string(raw))
-	if len(clean) > o.policy.OutputLine {
-		clean = strings.ToValidUTF8(clean[:o.policy.OutputLine], "") + "…"
-	}
+	clean := o.scrub.head(string(raw), o.policy.OutputLine)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.tail = append(append(o.tail, clean...), '\n')

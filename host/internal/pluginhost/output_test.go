@@ -320,6 +320,19 @@ func TestLongLineHidesACutSecret(t *testing.T) {
 	}
 }
 
+// Of what a description holds, no more than a little is kept and told, and no half
+// of a secret.
+func TestWordsOfADescriptionAreBounded(t *testing.T) {
+	i := &instance{scrub: newScrubber()}
+	i.scrub.keep(strings.Repeat("S", 100))
+	for pad := maxTold - 150; pad < maxTold+50; pad += 10 {
+		got := i.notValid(strings.Repeat("x", pad) + strings.Repeat("S", 100) + strings.Repeat("y", 40<<20)).message
+		if len(got) > maxTold+100 || !strings.HasPrefix(got, "The plugin's description is not valid: xxx") || strings.Contains(got, "SS") {
+			t.Errorf("after %d it is %d bytes: %.80q", pad, len(got), got)
+		}
+	}
+}
+
 // FuzzOutput feeds arbitrary bytes as a plugin's output.
 func FuzzOutput(f *testing.F) {
 	f.Add([]byte(`{"@message":1}`))

@@ -89,6 +89,16 @@ func (s *scrubber) text(text string) string {
 	return strings.ToValidUTF8(r.Replace(text), "\uFFFD")
 }
 
+// head gives the first n bytes of a text without the secrets. No more than maxLine
+// bytes are looked at: a secret that is cut there lies beyond what is given.
+func (s *scrubber) head(text string, n int) string {
+	clean := s.text(text[:min(len(text), maxLine)])
+	if len(clean) > n {
+		clean = strings.ToValidUTF8(clean[:n], "") + "…"
+	}
+	return clean
+}
+
 func (s *scrubber) build() *strings.Replacer {
 	var all []string
 	for secret := range s.lent {

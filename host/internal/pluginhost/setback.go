@@ -5,7 +5,6 @@ package pluginhost
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/zondarr/zondarr/host/internal/registry"
@@ -39,11 +38,7 @@ func (k *keeper) cause(err error) string {
 	if failed, ok := errors.AsType[*launchError](err); ok && failed.err != nil {
 		err = failed.err
 	}
-	text := k.scrub.text(err.Error())
-	if len(text) > k.host.policy.OutputLine {
-		text = strings.ToValidUTF8(text[:k.host.policy.OutputLine], "") + "…"
-	}
-	return text
+	return k.scrub.head(err.Error(), k.host.policy.OutputLine)
 }
 
 // halt is the end of a hash, until an admin or a change of the file says

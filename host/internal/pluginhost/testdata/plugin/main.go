@@ -203,9 +203,6 @@ func (m media) Describe() sdk.Description {
 			{Name: "count_file", Type: sdk.TypeString}, {Name: "token", Type: sdk.TypeString, Secret: true},
 		}},
 	}
-	if m.Mode == "baddescription" {
-		d.DisplayName = ""
-	}
 	if m.Required != "" {
 		d.SettingsSchema.Properties = append(d.SettingsSchema.Properties, sdk.Property{Name: m.Required, Type: sdk.TypeString, Required: true})
 	}
