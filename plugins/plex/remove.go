@@ -40,6 +40,9 @@ func (c *client) takeBack(ctx context.Context, r roster, who invitee) error {
 		}
 		sh, exists := now.share(who.key())
 		if !exists {
+			if err := now.registered(who.key()); err != nil {
+				return err
+			}
 			if row, ok := now.leftover(who, ""); ok {
 				// It gives no access; a new invite would remove it as well.
 				_ = c.deleteRow(ctx, row)

@@ -134,6 +134,20 @@ func (r roster) share(id string) (share, bool) {
 	return pick(r.shares, func(sh share) bool { return sh.is(id) })
 }
 
+// registered refuses the e-mail address of somebody who was invited by it and has
+// made an account since. The share is known by the account's id from then on, so
+// an address that has none is no proof that the person has no access.
+func (r roster) registered(id string) error {
+	if _, ok := r.share(id); ok || !emailLike(id) {
+		return nil
+	}
+	if _, ok := pick(r.shares, func(sh share) bool { return strings.EqualFold(sh.Email, id) }); ok {
+		return sdk.Errorf(sdk.ReasonInvalid,
+			"the invited person has a Plex account now and is known by its account id instead of the e-mail address; sync the users and use the new entry")
+	}
+	return nil
+}
+
 // named finds the share of a person by username or e-mail, as Plex folds them.
 func (r roster) named(name string) (share, bool) {
 	return pick(r.shares, func(sh share) bool {
@@ -189,7 +203,8 @@ func (c *client) about(ctx context.Context) (roster, error) {
 }
 
 // begin starts a call that changes what a person has: it waits for the person's
-// turn, which over ends, reads everybody, and refuses the owner.
+// turn, which over ends, reads everybody, and refuses the owner, and an id that is
+// no longer the person's.
 func (c *client) begin(ctx context.Context, id string) (r roster, over func(), err error) {
 	over, err = c.turns.take(ctx, id)
 	if err != nil {
@@ -197,6 +212,8 @@ func (c *client) begin(ctx context.Context, id string) (r roster, over func(), e
 	}
 	if r, err = c.about(ctx); err == nil && r.isOwner(id) {
 		err = ownerProtected()
+	} else if err == nil {
+		err = r.registered(id)
 	}
 	if err != nil {
 		over()

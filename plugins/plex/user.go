@@ -15,6 +15,9 @@ func (c *client) GetUser(ctx context.Context, req sdk.GetUserRequest) (sdk.GetUs
 	if err != nil {
 		return sdk.GetUserResponse{}, err
 	}
+	if err := r.registered(req.ID); err != nil {
+		return sdk.GetUserResponse{}, err
+	}
 	u, err := c.lookUp(ctx, r, req.ID)
 	if m, ok := r.member(req.ID); ok && sdk.ReasonOf(err) == sdk.ReasonNotFound {
 		return sdk.GetUserResponse{User: m.user()}, nil

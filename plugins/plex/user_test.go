@@ -101,19 +101,73 @@ func TestListUsers(t *testing.T) {
 	}
 }
 
-// An address that was invited gets an account: the person is known by its id.
+// An address that was invited gets an account: from then on the person is known
+// by its id, and no call takes the address for somebody who is gone.
 func TestInvitedAddressRegisters(t *testing.T) {
+	for _, accepts := range []bool{false, true} {
+		r := newRig(t)
+		sh := r.fake.MustAddShare(plextest.ShareSpec{Server: r.server.ID(), Invited: "new@example.com", AllLibraries: true})
+		before, err := r.get("New@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := r.fake.MustAddAccount(plextest.Account{Username: "newcomer", Email: "new@example.com"})
+		status := sdk.StatusPending
+		if accepts {
+			status = sdk.StatusActive
+			if !r.fake.Accept(sh.ID) {
+				t.Fatal("the share cannot be accepted")
+			}
+		}
+		r.fake.ClearRequests()
+		calls := map[string]func(id string) error{
+			"GetUser": func(id string) error { _, err := r.get(id); return err },
+			"DeleteUser": func(id string) error {
+				_, err := r.delete(id)
+				return err
+			},
+			"Suspend":          func(id string) error { _, err := r.suspend(id); return err },
+			"Resume":           func(string) error { _, err := r.resume(before); return err },
+			"SetLibraryAccess": func(id string) error { _, err := r.setLibraries(id, r.only("Music")); return err },
+			"SetPermissions":   func(id string) error { _, err := r.setPermission(id, sdk.PermissionDownload, sdk.Allow); return err },
+		}
+		for name, call := range calls {
+			for _, id := range []string{"new@example.com", "New@Example.com"} {
+				err := r.saw(call(id))
+				if sdk.ReasonOf(err) != sdk.ReasonInvalid || !strings.Contains(err.Error(), "account id") {
+					t.Errorf("%s(%s), accepted %t: %v, want words about the account id", name, id, accepts, err)
+				}
+			}
+		}
+		r.wantNoWrites()
+		if u, err := r.get(str(a.ID)); err != nil || u.Status != status {
+			t.Errorf("%+v, %v", u, err)
+		}
+		if gone, err := r.delete(str(a.ID)); err != nil || gone {
+			t.Errorf("by id: already gone %t, %v", gone, err)
+		}
+		if gone, err := r.delete("new@example.com"); err != nil || !gone {
+			t.Errorf("afterwards: already gone %t, %v", gone, err)
+		}
+	}
+}
+
+// The same while the share is being removed: the address that has none any more
+// does not stand for a share that is gone.
+func TestInvitedAddressRegistersMeanwhile(t *testing.T) {
 	r := newRig(t)
-	r.fake.MustAddShare(plextest.ShareSpec{Server: r.server.ID(), Invited: "new@example.com", AllLibraries: true})
-	if _, err := r.get("New@example.com"); err != nil {
-		t.Error(err)
+	sh := r.fake.MustAddShare(plextest.ShareSpec{Server: r.server.ID(), Invited: "new@example.com", AllLibraries: true})
+	seen := 0
+	r.before = func(req *http.Request) {
+		if strings.HasSuffix(req.URL.Path, "/owned/pending") {
+			if seen++; seen == 2 {
+				r.fake.MustAddAccount(plextest.Account{Username: "newcomer", Email: "new@example.com"})
+				r.fake.Accept(sh.ID)
+			}
+		}
 	}
-	a := r.fake.MustAddAccount(plextest.Account{Username: "newcomer", Email: "new@example.com"})
-	_, err := r.get("new@example.com")
-	r.want(err, sdk.ReasonNotFound)
-	if u, err := r.get(str(a.ID)); err != nil || u.Status != sdk.StatusPending {
-		t.Errorf("%+v, %v", u, err)
-	}
+	_, err := r.delete("new@example.com")
+	r.want(err, sdk.ReasonInvalid, "account id")
 }
 
 // A list that plex.tv cuts short makes nobody disappear.
