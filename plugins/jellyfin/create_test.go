@@ -368,6 +368,60 @@ func TestCreateThatLostItsPassword(t *testing.T) {
 	})
 }
 
+// Two answers lost in a row: of the creation, and of the sign-in that was to show
+// whose the account is. The server has noted that sign-in, so that the account looks
+// used from then on, by us alone. It is told by a second sign-in, or not at all: a
+// name that is called taken is one that nobody looks at again.
+func TestCreateAndSignInThatWereLost(t *testing.T) {
+	for name, row := range map[string]struct {
+		created  jellyfintest.Action
+		signIns  int // that are lost; 0 means all
+		want     sdk.Reason
+		password string // another one than ours, set while the sign-in is under way
+		edit     func(p *jellyfintest.Policy)
+		left     bool
+	}{
+		"OneSignIn":         {created: jellyfintest.Cut, signIns: 1, want: sdk.ReasonUnavailable},
+		"AllSignIns":        {created: jellyfintest.Cut, want: sdk.ReasonAmbiguous, left: true},
+		"Failed/OneSignIn":  {created: jellyfintest.Locked, signIns: 1, want: sdk.ReasonServerError},
+		"Failed/AllSignIns": {created: jellyfintest.Locked, want: sdk.ReasonAmbiguous, left: true},
+		"ThenSetUp": {created: jellyfintest.Cut, signIns: 1, want: sdk.ReasonAmbiguous, left: true,
+			edit: func(p *jellyfintest.Policy) { p.EnableAllFolders = false }},
+		"ThenTakenOver": {created: jellyfintest.Cut, signIns: 1, want: sdk.ReasonAmbiguous, left: true, password: "theirs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachVersion(t, func(t *testing.T, u *upstream, c *client) {
+				list(t, c)
+				u.AddFault(jellyfintest.Fault{Path: "/Users/New", Action: row.created, AfterCommit: true})
+				u.AddFault(jellyfintest.Fault{Path: "/Users/AuthenticateByName", Action: jellyfintest.Cut, AfterCommit: true, Count: row.signIns})
+				c.after("/Users/AuthenticateByName", func() {
+					if row.edit != nil {
+						if err := u.SetPolicy("bob", row.edit); err != nil {
+							t.Error(err)
+						}
+					}
+					if row.password != "" {
+						if err := u.SetPassword("bob", row.password); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+				_, err := c.CreateUser(t.Context(), newBob(only(u.movies)))
+				wantReason(t, err, row.want)
+				if undone := problem(err).Undone; undone == row.left {
+					t.Errorf("undone is %t", undone)
+				}
+				if _, there := u.User("bob"); there != row.left {
+					t.Errorf("the account is there: %t", there)
+				}
+				if n := u.CountRequests("POST", "/Users/AuthenticateByName"); n > 2 {
+					t.Errorf("%d sign-ins", n)
+				}
+			})
+		})
+	}
+}
+
 // Who is faster by a moment keeps the account.
 func TestCreateThatLostARace(t *testing.T) {
 	for _, indexed := range []bool{true, false} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,6 +66,26 @@ func openAt(t *testing.T, ref sdk.ServerRef) *client {
 	c.waits = waits{retry: []time.Duration{time.Millisecond, 2 * time.Millisecond}, reread: time.Millisecond, settle: time.Millisecond, late: 20 * time.Millisecond}
 	t.Cleanup(func() { _ = c.Close() })
 	return c
+}
+
+// after calls fn once, when the first request with this path has its answer, or has
+// lost it.
+func (c *client) after(path string, fn func()) {
+	c.http.Transport = &interlude{next: c.http.Transport, path: path, fn: sync.OnceFunc(fn)}
+}
+
+type interlude struct {
+	next http.RoundTripper
+	path string
+	fn   func()
+}
+
+func (i *interlude) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := i.next.RoundTrip(r)
+	if r.URL.Path == i.path {
+		i.fn()
+	}
+	return resp, err
 }
 
 // only is a grant of some libraries and the defaults.

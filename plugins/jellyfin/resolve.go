@@ -68,8 +68,9 @@ func (cr *creation) resolve(ctx context.Context, cause error) error {
 	over := threw(cause) // the server is done with it; nothing comes late
 	looks := []time.Duration{0, cr.waits.late}
 	if over {
-		looks = []time.Duration{cr.waits.settle}
+		looks = []time.Duration{cr.waits.settle, cr.waits.late}
 	}
+	signedIn := false // perhaps: the answer to our own sign-in was lost
 	for _, wait := range looks {
 		if !pause(ctx, wait) {
 			break
@@ -82,45 +83,56 @@ func (cr *creation) resolve(ctx context.Context, cause error) error {
 			continue
 		case err != nil:
 			return cr.ambiguous(cause, err)
+		case signedIn && !asNew(found[0]):
+			return cr.ambiguous(cause, nil)
+		case signedIn: // that it was used may be by ourselves
 		case over && len(found) > 1:
 			return nameTaken() // a lost race: 10.8 and 10.9 show its loser until they restart
 		case inUse(found[0]):
 			return nameTaken() // names are unique, so that the creation has failed
-		case cr.made(ctx, found[0], over):
+		}
+		mine, err := cr.made(ctx, found[0], over)
+		switch {
+		case mine:
 			if undone := cr.undo(ctx, found[0].id); undone != nil {
 				return cr.leftBehind(cause, undone)
 			}
 			return sdk.AsUndone(cause)
+		case err != nil:
+			cr.log.WarnContext(ctx, "it could not be seen whose account this is", "user", found[0].id.String(), "error", err)
+			signedIn = signedIn || !errors.Is(err, errNotSent)
+		case over:
+			return cr.ambiguous(cause, nil)
 		}
 	}
 	return cr.ambiguous(cause, nil)
 }
 
+// asNew says that nobody has set the account up since it was made.
+func asNew(r record) bool {
+	p := &r.Policy
+	return !p.IsAdministrator && !p.IsDisabled && p.EnableAllFolders != nil && *p.EnableAllFolders
+}
+
 // inUse says that somebody has signed in to the account or has set it up: then it
 // is not one that was made a moment ago.
-func inUse(r record) bool {
-	p := &r.Policy
-	asNew := !p.IsAdministrator && !p.IsDisabled && p.EnableAllFolders != nil && *p.EnableAllFolders
-	return !asNew || !r.lastActive().IsZero()
-}
+func inUse(r record) bool { return !asNew(r) || !r.lastActive().IsZero() }
 
 // made says whether an account that nobody uses comes from this creation, beyond
 // doubt: less than a minute ago it was not there, and it opens with the password
 // that was chosen. After an exception, one without a password counts too: the
 // server writes it second, and whoever else was faster by a moment has theirs by
-// now. Up to 11 the server tells.
-func (cr *creation) made(ctx context.Context, r record, over bool) bool {
+// now. Up to 11 the server tells. An error says that it did not come to a clear
+// answer.
+func (cr *creation) made(ctx context.Context, r record, over bool) (bool, error) {
 	if !cr.absent || r.Name != cr.name {
-		return false
+		return false, nil
 	}
 	if over && cr.server.version.tellsPassword() && r.HasPassword != nil && !*r.HasPassword {
-		return true
+		return true, nil
 	}
 	id, ok, err := cr.signIn(ctx, cr.name, cr.password)
-	if err != nil {
-		cr.log.WarnContext(ctx, "it could not be seen whose account this is", "user", r.id.String(), "error", err)
-	}
-	return ok && id == r.id
+	return ok && id == r.id, err
 }
 
 // undo deletes the account, whatever became of the call: until then it may see
