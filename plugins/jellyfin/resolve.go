@@ -108,10 +108,14 @@ func (cr *creation) resolve(ctx context.Context, cause error) error {
 	return cr.ambiguous(cause, nil)
 }
 
-// asNew says that nobody has set the account up since it was made.
+// asNew says that nobody has set the account up since it was made. Such an account
+// is never locked by a wrong password, and Jellyfin itself keeps its password.
 func asNew(r record) bool {
 	p := &r.Policy
-	return !p.IsAdministrator && !p.IsDisabled && p.EnableAllFolders != nil && *p.EnableAllFolders
+	lockout, told := r.raw["LoginAttemptsBeforeLockout"]
+	return !p.IsAdministrator && !p.IsDisabled && p.EnableAllFolders != nil && *p.EnableAllFolders &&
+		(!told || holds(lockout, int64(-1))) &&
+		(p.AuthenticationProviderID == "" || p.AuthenticationProviderID == defaultProvider)
 }
 
 // inUse says that somebody has signed in to the account or has set it up: then it
@@ -122,16 +126,20 @@ func inUse(r record) bool { return !asNew(r) || !r.lastActive().IsZero() }
 // doubt: less than a minute ago it was not there, and it opens with the password
 // that was chosen. After an exception, one without a password counts too: the
 // server writes it second, and whoever else was faster by a moment has theirs by
-// now. Up to 11 the server tells. An error says that it did not come to a clear
-// answer.
+// now. Up to 11 the server tells; on 12 such an account opens to an empty one. An
+// error says that no clear answer came.
 func (cr *creation) made(ctx context.Context, r record, over bool) (bool, error) {
 	if !cr.absent || r.Name != cr.name {
 		return false, nil
 	}
-	if over && cr.server.version.tellsPassword() && r.HasPassword != nil && !*r.HasPassword {
+	tells := cr.server.version.tellsPassword()
+	if over && tells && r.HasPassword != nil && !*r.HasPassword {
 		return true, nil
 	}
 	id, ok, err := cr.signIn(ctx, cr.name, cr.password)
+	if err == nil && !ok && over && !tells {
+		id, ok, err = cr.signIn(ctx, cr.name, "")
+	}
 	return ok && id == r.id, err
 }
 
