@@ -64,12 +64,6 @@ type pause interface {
 	On(ctx context.Context) (bool, error)
 }
 
-// What happens to a user when it expires.
-const (
-	ExpiryDisable = "disable"
-	ExpiryDelete  = "delete"
-)
-
 // How a user stands on its server, as that said last.
 const (
 	StatusActive    = "active"

@@ -16,6 +16,7 @@ import (
 	"github.com/zondarr/zondarr/ent/db/user"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/host/internal/grant"
 )
 
 // Bounds of one sweep.
@@ -162,7 +163,7 @@ func (s *Service) expire(ctx context.Context, listed User) error {
 	if u.Protected {
 		return nil
 	}
-	if u.OnExpiry == ExpiryDelete {
+	if u.OnExpiry == grant.ExpiryDelete {
 		if err := s.remove(ctx, u); err != nil {
 			return err
 		}
@@ -188,7 +189,9 @@ func (s *Service) expire(ctx context.Context, listed User) error {
 		// the change saw an account that worked.
 		return s.settle(ctx, u.ID)
 	}
-	s.Log.InfoContext(ctx, "expired account disabled", "server", u.ServerName, "username", u.Username)
+	if err == nil {
+		s.Log.InfoContext(ctx, "expired account disabled", "server", u.ServerName, "username", u.Username)
+	}
 	return err
 }
 

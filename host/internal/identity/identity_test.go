@@ -14,6 +14,7 @@ import (
 	"github.com/zondarr/zondarr/ent/db/user"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/host/internal/grant"
 	"github.com/zondarr/zondarr/host/internal/hosttest"
 	"github.com/zondarr/zondarr/host/internal/job"
 	"github.com/zondarr/zondarr/host/internal/mediaserver"
@@ -82,7 +83,7 @@ func newWorld(t *testing.T, d *database.DB) *world {
 		}, "correct horse")
 		fs.ChangeUser(account.ID, func(u *sdk.User) { u.PluginState = []byte("state of " + account.ID) })
 		person.Users = append(person.Users, NewUser{
-			ServerID: stored.ID, Account: account, Origin: OriginRedemption, OnExpiry: ExpiryDisable,
+			ServerID: stored.ID, Account: account, Origin: OriginRedemption, OnExpiry: grant.ExpiryDisable,
 			Asked:     sdk.Grant{Libraries: *account.Libraries, Permissions: account.Permissions},
 			Libraries: map[string]string{libs[0].ExternalID: libs[0].ID.String()},
 		})
@@ -210,7 +211,10 @@ func refusedWrites(t *testing.T, d *database.DB) {
 		if _, err := w.service.UpdateUser(t.Context(), home, UserPatch{ExpiresAt: new(&soon)}); fault.CodeOf(err) != fault.CodeExpiryActionUnsupported {
 			t.Errorf("expiry: %v", err)
 		}
-		if _, err := w.service.UpdateUser(t.Context(), home, UserPatch{ExpiresAt: new(&soon), OnExpiry: new(ExpiryDelete)}); err != nil {
+		if _, err := w.service.Update(t.Context(), w.user("home").IdentityID, Patch{ExpiresAt: new(&soon)}); fault.CodeOf(err) != fault.CodeExpiryActionUnsupported {
+			t.Errorf("expiry of the person: %v", err)
+		}
+		if _, err := w.service.UpdateUser(t.Context(), home, UserPatch{ExpiresAt: new(&soon), OnExpiry: new(grant.ExpiryDelete)}); err != nil {
 			t.Errorf("an expiry that deletes: %v", err)
 		}
 	})
@@ -275,7 +279,7 @@ func TestExpiry(t *testing.T) {
 		if _, err := w.service.UpdateUser(t.Context(), w.users["home"], UserPatch{ExpiresAt: new(&end)}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.service.UpdateUser(t.Context(), w.users["attic"], UserPatch{OnExpiry: new(ExpiryDelete)}); err != nil {
+		if _, err := w.service.UpdateUser(t.Context(), w.users["attic"], UserPatch{OnExpiry: new(grant.ExpiryDelete)}); err != nil {
 			t.Fatal(err)
 		}
 		sweep := func() {
@@ -297,7 +301,7 @@ func TestExpiry(t *testing.T) {
 		}
 		sweep()
 		intents, err := w.service.Pending(t.Context())
-		if err != nil || len(intents) != 1 || intents[0].Would != ExpiryDisable || intents[0].ServerName != "home" {
+		if err != nil || len(intents) != 1 || intents[0].Would != grant.ExpiryDisable || intents[0].ServerName != "home" {
 			t.Errorf("intents %+v, %v", intents, err)
 		}
 		if w.account("home").Status != sdk.StatusActive {

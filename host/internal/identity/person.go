@@ -44,6 +44,13 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, p Patch) (Identity, 
 		if err != nil {
 			return Identity{}, err
 		}
+		if p.ExpiresAt != nil && next.ExpiresAt != nil {
+			for _, u := range next.Users {
+				if err := u.canExpire("body.expires_at"); err != nil && !u.Protected {
+					return Identity{}, err
+				}
+			}
+		}
 		if p.Enabled != nil || p.ExpiresAt != nil {
 			if err := s.bringAll(ctx, next, p.Enabled != nil || attempt > 0); err != nil {
 				return Identity{}, err

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -10,6 +11,7 @@ import (
 	"github.com/zondarr/zondarr/ent/db/user"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/host/internal/grant"
 	"github.com/zondarr/zondarr/sdk"
 )
 
@@ -38,7 +40,7 @@ func (s *Service) UpdateUser(ctx context.Context, id uuid.UUID, p UserPatch) (Us
 		}
 		next := u
 		next.apply(p)
-		if err := s.checkPatch(u, next, person, p); err != nil {
+		if err := s.checkPatch(next, person, p); err != nil {
 			return User{}, err
 		}
 		ok, err := s.bring(ctx, u, next, person, p.Enabled != nil || attempt > 0)
@@ -64,22 +66,30 @@ func (u *User) apply(p UserPatch) {
 	}
 }
 
-func (s *Service) checkPatch(u, next User, person Identity, p UserPatch) error {
-	if next.OnExpiry != ExpiryDisable && next.OnExpiry != ExpiryDelete {
+func (s *Service) checkPatch(next User, person Identity, p UserPatch) error {
+	if next.OnExpiry != grant.ExpiryDisable && next.OnExpiry != grant.ExpiryDelete {
 		return fault.InvalidInput(invalid("body.on_expiry", fault.FieldInvalid, "One of: disable, delete."))
 	}
 	if next.ExpiresAt != nil && (p.ExpiresAt != nil || p.OnExpiry != nil) {
-		needed := map[string]sdk.Capability{ExpiryDisable: sdk.CapSuspend, ExpiryDelete: sdk.CapProvision}[next.OnExpiry]
-		if !u.can(needed) {
-			f := fault.InvalidInput(invalid("body.on_expiry", fault.FieldUnsupported, "%s cannot %s accounts when they expire.", u.ServerName, next.OnExpiry))
-			f.Code, f.Server = fault.CodeExpiryActionUnsupported, u.server()
-			return f
+		if err := next.canExpire("body.on_expiry"); err != nil {
+			return err
 		}
 	}
 	if p.Enabled != nil && *p.Enabled && expired(next, person, s.Now()) {
 		return fault.InvalidInput(invalid("body.enabled", fault.FieldConflict, "This account has expired. Set a later expires_at with it."))
 	}
 	return nil
+}
+
+// canExpire refuses an expiry that the server could not enforce when it comes; at
+// names the input that is to blame.
+func (u User) canExpire(at string) error {
+	if !slices.ContainsFunc(grant.ExpiryNeeds(u.OnExpiry), func(c sdk.Capability) bool { return !u.can(c) }) {
+		return nil
+	}
+	f := fault.InvalidInput(invalid(at, fault.FieldUnsupported, "%s cannot %s accounts when they expire.", u.ServerName, u.OnExpiry))
+	f.Code, f.Server = fault.CodeExpiryActionUnsupported, u.server()
+	return f
 }
 
 // bring makes the media server agree with next, and stores it: an account that

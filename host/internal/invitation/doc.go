@@ -37,12 +37,6 @@ type types interface {
 	Describe(serverType string) (sdk.Description, error)
 }
 
-// What happens to an account when it expires.
-const (
-	ExpiryDisable = "disable"
-	ExpiryDelete  = "delete"
-)
-
 // Whether the invitee is asked for an e-mail address.
 const (
 	EmailOff      = "off"

@@ -3,6 +3,7 @@ package invitation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -63,7 +64,7 @@ func (p *problems) oneOf(at, value string, words ...string) {
 }
 
 func (p *problems) onExpiry(value string) {
-	p.oneOf("body.on_expiry", value, ExpiryDisable, ExpiryDelete)
+	p.oneOf("body.on_expiry", value, grant.ExpiryDisable, grant.ExpiryDelete)
 }
 
 func (p *problems) email(value string) {
@@ -130,13 +131,14 @@ func (s *Service) checkTargets(ctx context.Context, c *db.Client, targets []Serv
 
 // checkExpiry refuses an action that a server cannot take when the time comes.
 func checkExpiry(targets []grant.Target, onExpiry string) error {
-	needed := map[string]sdk.Capability{ExpiryDisable: sdk.CapSuspend, ExpiryDelete: sdk.CapProvision}[onExpiry]
 	for _, t := range targets {
-		if t.Abilities.Has(needed) {
+		needs := grant.ExpiryNeeds(onExpiry)
+		i := slices.IndexFunc(needs, func(c sdk.Capability) bool { return !t.Abilities.Has(c) })
+		if i < 0 {
 			continue
 		}
 		msg := fmt.Sprintf("%s cannot %s accounts when they expire.", t.ServerName, onExpiry)
-		if why := t.Abilities.Why(string(needed)); why != "" {
+		if why := t.Abilities.Why(string(needs[i])); why != "" {
 			msg = strings.TrimSuffix(msg, ".") + ": " + strings.TrimSuffix(why, ".") + "."
 		}
 		return &fault.Error{

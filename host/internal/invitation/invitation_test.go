@@ -95,7 +95,7 @@ func TestCreateAndReadBack(t *testing.T) {
 		expires := w.now.Add(time.Hour).Add(123 * time.Nanosecond).In(time.FixedZone("x", 7200))
 		made := w.create(CreateParams{
 			Code: " Family-2026 ", Label: new("Family"), Note: new("private"), ExpiresAt: new(&expires), MaxUses: new((*int)(nil)),
-			DurationDays: new(new(30)), OnExpiry: new(ExpiryDelete), Email: new(EmailRequired), CreatedBy: "api_key:1",
+			DurationDays: new(new(30)), OnExpiry: new(grant.ExpiryDelete), Email: new(EmailRequired), CreatedBy: "api_key:1",
 			Servers: []ServerGrant{w.all("attic"), {ServerID: w.ids["home"], Grant: grant.Grant{
 				Access: sdk.LibraryOnly, LibraryIDs: []uuid.UUID{w.libs["home"][1].ID, w.libs["home"][0].ID, w.libs["home"][1].ID},
 				Permissions: map[string]string{sdk.PermissionDownload: grant.Deny}, Limits: map[string]int64{sdk.LimitMaxSessions: 2},
@@ -155,7 +155,7 @@ func TestGeneratedCodes(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	w := newWorld(t, hosttest.NewDB(t, database.SQLite), "home")
 	inv := w.create(CreateParams{Servers: []ServerGrant{w.all("home")}})
-	if inv.MaxUses == nil || *inv.MaxUses != 1 || inv.ExpiresAt != nil || inv.DurationDays != nil || inv.OnExpiry != ExpiryDisable ||
+	if inv.MaxUses == nil || *inv.MaxUses != 1 || inv.ExpiresAt != nil || inv.DurationDays != nil || inv.OnExpiry != grant.ExpiryDisable ||
 		inv.Email != EmailOptional || inv.CreatedBy != "system" || len(inv.Code) != 12 {
 		t.Errorf("defaults: %+v", inv)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/zondarr/zondarr/ent/db/profile"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/host/internal/grant"
 	"github.com/zondarr/zondarr/host/internal/page"
 )
 
@@ -89,7 +90,7 @@ func (s *Service) CreateProfile(ctx context.Context, params ProfileParams) (Prof
 	p := Profile{
 		Name: params.Name, Label: params.Label, Note: params.Note, ExpiresAfterDays: params.ExpiresAfterDays,
 		MaxUses: value(params.MaxUses, new(1)), DurationDays: params.DurationDays,
-		OnExpiry: value(params.OnExpiry, ExpiryDisable), Email: value(params.Email, EmailOptional), Default: params.Default,
+		OnExpiry: value(params.OnExpiry, grant.ExpiryDisable), Email: value(params.Email, EmailOptional), Default: params.Default,
 	}
 	if err := p.check(); err != nil {
 		return Profile{}, err

@@ -13,6 +13,7 @@ import (
 	"github.com/zondarr/zondarr/ent/db/redemption"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/host/internal/grant"
 )
 
 // CreateParams are what an admin says of a new invitation. Nil fields take the
@@ -93,7 +94,7 @@ func (s *Service) createTx(ctx context.Context, tx *db.Tx, code string, p Create
 	inv := Invitation{
 		Label: value(p.Label, ""), Note: p.Note, Enabled: value(p.Enabled, true), ExpiresAt: database.MicroOf(value(p.ExpiresAt, nil)),
 		MaxUses: value(p.MaxUses, new(1)), DurationDays: value(p.DurationDays, nil),
-		OnExpiry: value(p.OnExpiry, ExpiryDisable), Email: value(p.Email, EmailOptional),
+		OnExpiry: value(p.OnExpiry, grant.ExpiryDisable), Email: value(p.Email, EmailOptional),
 	}
 	if err := checkFields(inv); err != nil {
 		return Invitation{}, err
