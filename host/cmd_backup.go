@@ -2,14 +2,12 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/instance"
-	"github.com/zondarr/zondarr/host/internal/secret"
 )
 
 // oneArg refuses anything but one argument.
@@ -25,8 +23,10 @@ func oneArg(what string) cobra.PositionalArgs {
 func (p *program) backupCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "backup FILE", Short: "Write a consistent copy of the database, while the host serves", Args: oneArg("the file to write"),
-		Long: "Writes a copy of a SQLite database to a file that must not exist. The secret key is not in it:\n" +
-			"keep a copy of the key as well, elsewhere. For PostgreSQL it says which pg_dump line to use.",
+		Long: "Writes a copy of a SQLite database to a file that must not exist. The database is not migrated, so\n" +
+			"that a newer Zondarr can make the backup before it is started, and the older one can restore it.\n" +
+			"The secret key is not in it: keep a copy of the key as well, elsewhere. For PostgreSQL it says which\n" +
+			"pg_dump line to use.",
 	}
 	keyed := p.keyed(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -34,11 +34,10 @@ func (p *program) backupCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		db, err := database.Open(cmd.Context(), database.Options{URL: c.DatabaseURL, Beside: true})
-		if err != nil {
-			return err
+		keys := func(ctx context.Context, get database.Getter) (string, error) {
+			return instance.KeyNames(ctx, get, box)
 		}
-		if err := errors.Join(backup(cmd.Context(), db, box, args[0]), db.Close()); err != nil {
+		if err := database.Backup(cmd.Context(), database.Options{URL: c.DatabaseURL}, args[0], keys); err != nil {
 			return err
 		}
 		fmt.Fprintf(p.stdio.Out, "Wrote %s. To restore it the secret key is needed too, which is not in it: keep a copy of the key elsewhere.\n", args[0])
@@ -47,22 +46,13 @@ func (p *program) backupCommand() *cobra.Command {
 	return cmd
 }
 
-// backup refuses a key that opens nothing of the database: the backup would bear its
-// name, and be refused with the right one.
-func backup(ctx context.Context, db *database.DB, box *secret.Box, file string) error {
-	keys, err := instance.KeyNames(ctx, db, box)
-	if err != nil {
-		return err
-	}
-	return db.Backup(ctx, file, []byte(keys))
-}
-
 func (p *program) restoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "restore FILE", Short: "Put a backup in the place of the database", Args: oneArg("the file of a backup"),
-		Long: "Puts a backup in the place of a SQLite database, which is kept beside it. It is refused while a\n" +
-			"host runs, and when no configured key opens what is sealed in the backup. The restored instance\n" +
-			"starts paused: see `zondarr resume`. For PostgreSQL it says which pg_restore line to use.",
+		Long: "Puts a backup in the place of a SQLite database, which is kept beside it; or a database that was\n" +
+			"kept there before (.replaced-…, and .v…-….bak from before a migration). It is refused while a host\n" +
+			"runs, and when no configured key opens what is sealed in the file. The restored instance starts\n" +
+			"paused: see `zondarr resume`. For PostgreSQL it says which pg_restore line to use.",
 	}
 	keyed := p.keyed(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -73,7 +63,7 @@ func (p *program) restoreCommand() *cobra.Command {
 		if err := makeDataDir(c); err != nil {
 			return err
 		}
-		fits := func(fingerprint []byte) bool { return box.Fits(string(fingerprint)) }
+		fits := func(ctx context.Context, get database.Getter) error { return instance.Fits(ctx, get, box) }
 		done, err := database.Restore(cmd.Context(), database.Options{URL: c.DatabaseURL}, args[0], fits)
 		if err != nil {
 			return err

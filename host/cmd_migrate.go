@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -16,7 +17,7 @@ func (p *program) migrateCommand() *cobra.Command {
 		Use: "migrate", Short: "Change the database's schema by hand", Args: noArgs,
 		Long: "serve migrates by itself; these are for looking, and for going back before an older version is installed.",
 	}
-	steps := 1
+	steps, yes := 1, false
 	up := p.migration("up", "Apply every migration that is missing", func(ctx context.Context, o database.Options) error {
 		done, err := database.MigrateUp(ctx, o)
 		return p.printMigrations("applied", done, err)
@@ -25,10 +26,23 @@ func (p *program) migrateCommand() *cobra.Command {
 		if steps < 1 {
 			return usage("--steps must be at least 1")
 		}
+		if !yes {
+			losses, err := database.Losses(ctx, o, steps)
+			if err != nil {
+				return err
+			}
+			if len(losses) > 0 {
+				return unconfirmed(losses)
+			}
+		}
 		done, err := database.MigrateDown(ctx, o, steps)
 		return p.printMigrations("rolled back", done, err)
 	})
+	down.Long = "Takes back the newest migrations. What only the newer version could hold is lost. On SQLite a copy of\n" +
+		"the database is kept beside it first. On PostgreSQL make one by yourself (`zondarr backup` says how):\n" +
+		"without --yes it only says what would go, and with it, it is refused while a host is connected."
 	down.Flags().IntVar(&steps, "steps", 1, "how many")
+	down.Flags().BoolVar(&yes, "yes", false, "on PostgreSQL: destroy what it says would go")
 	status := p.migration("status", "Show which migrations are applied", func(ctx context.Context, o database.Options) error {
 		all, err := database.MigrationStatus(ctx, o)
 		if err != nil {
@@ -46,6 +60,19 @@ func (p *program) migrateCommand() *cobra.Command {
 	})
 	cmd.AddCommand(up, down, status)
 	return cmd
+}
+
+// unconfirmed says what would be destroyed, and how to go on.
+func unconfirmed(losses []database.Loss) error {
+	var b strings.Builder
+	for _, l := range losses {
+		goes := "nothing that is stored"
+		if len(l.Goes) > 0 {
+			goes = strings.Join(l.Goes, ", ")
+		}
+		fmt.Fprintf(&b, "%d %s: %s\n", l.Version, l.Name, goes)
+	}
+	return fmt.Errorf("nothing was changed. This would destroy:\n%sNo copy of a PostgreSQL database is kept: make one first (`zondarr backup` says how), then run this again with --yes", b.String())
 }
 
 func (p *program) migration(use, short string, run func(context.Context, database.Options) error) *cobra.Command {

@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"database/sql"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/hosttest"
+	"github.com/zondarr/zondarr/host/internal/instance"
 	"github.com/zondarr/zondarr/host/internal/secret"
 )
 
@@ -133,9 +135,17 @@ func TestBackupNamesItsKeys(t *testing.T) {
 	if _, err := os.Stat(file); err == nil {
 		t.Error("a backup was left behind")
 	}
+	// A backup changes nothing: until a host or a rotation begins to use the new key, all
+	// is under the old one.
+	early, to := file+".early", hosttest.URL(t, database.SQLite)
+	succeeds(t, from, key(keyB, keyA), "backup", early)
+	succeeds(t, to, key(keyA, ""), "restore", early)
 	// From here on values may be under either key.
+	d := opened(t, from)
+	if err := instance.CheckKey(t.Context(), d, newBox(t, keyB, keyA)); err != nil {
+		t.Fatal(err)
+	}
 	succeeds(t, from, key(keyB, keyA), "backup", file)
-	to := hosttest.URL(t, database.SQLite)
 	for _, held := range [][]string{key(keyA, ""), key(keyB, ""), key(keyC, keyB), key(keyC, keyA)} {
 		if code, _, problem := command(t, to, held, "restore", file); code != 1 || !strings.Contains(problem, "another secret key") {
 			t.Errorf("restored with %q: %d, %s", held, code, problem)
@@ -144,6 +154,61 @@ func TestBackupNamesItsKeys(t *testing.T) {
 	succeeds(t, to, key(keyB, keyA), "restore", file)
 	succeeds(t, to, key(keyB, keyA), "secret", "rotate")
 	allOpen(t, opened(t, to), newBox(t, keyB, ""), rows)
+}
+
+// The databases that a restore and a migration keep are put back by the same command, if
+// a configured key fits; nothing in them says which but their check value.
+func TestRestoreWhatWasKept(t *testing.T) {
+	at := hosttest.URL(t, database.SQLite)
+	path := strings.TrimPrefix(at, "sqlite://")
+	rows := filled(t, at)
+	d := opened(t, at)
+	if err := errors.Join(instance.CheckKey(t.Context(), d, newBox(t, keyA, "")), d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "backup.db")
+	succeeds(t, at, nil, "backup", file)
+	succeeds(t, at, nil, "restore", file)
+	succeeds(t, at, nil, "migrate", "down")
+	for _, pattern := range []string{".replaced-*", ".v*.bak"} {
+		kept, err := filepath.Glob(path + pattern)
+		if err != nil || len(kept) != 1 {
+			t.Fatalf("kept: %v, %v", kept, err)
+		}
+		to := hosttest.URL(t, database.SQLite)
+		if code, _, problem := command(t, to, []string{"ZONDARR_SECRET_KEY=" + keyC}, "restore", kept[0]); code != 1 || !strings.Contains(problem, "not the one that this database was written under") {
+			t.Errorf("%s under a wrong key: %d, %s", pattern, code, problem)
+		}
+		succeeds(t, to, nil, "restore", kept[0])
+		allOpen(t, opened(t, to), newBox(t, keyA, ""), rows)
+	}
+}
+
+// On PostgreSQL there is no copy to go back to: what would go is named, and must be
+// agreed to.
+func TestMigrateDownAsks(t *testing.T) {
+	at := hosttest.URL(t, database.Postgres)
+	filled(t, at)
+	code, out, problem := command(t, at, nil, "migrate", "down")
+	if code != 1 || out != "" || !strings.Contains(problem, "table users (3 rows)") || !strings.Contains(problem, "--yes") || !strings.Contains(problem, "nothing was changed") {
+		t.Errorf("without --yes: %d, %s, %s", code, out, problem)
+	}
+	host, err := database.Open(t.Context(), database.Options{URL: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, _, problem := command(t, at, nil, "migrate", "down", "--yes"); code != 1 || !strings.Contains(problem, "connected to the database: stop them first") {
+		t.Errorf("under a host: %d, %s", code, problem)
+	}
+	if n := host.Ent.User.Query().CountX(t.Context()); n != 3 {
+		t.Errorf("%d users are left", n)
+	}
+	if err := host.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if out := succeeds(t, at, nil, "migrate", "down", "--yes"); !strings.Contains(out, "rolled back") {
+		t.Errorf("it says %s", out)
+	}
 }
 
 // What refuses says why, and what to do; nothing secret is in it.
@@ -159,7 +224,7 @@ func TestStorageCommandsRefuse(t *testing.T) {
 	// Taken back to nothing, and then on to a version that this program does not know.
 	newer := hosttest.URL(t, database.Postgres)
 	filled(t, newer)
-	if out := succeeds(t, newer, nil, "migrate", "down"); !strings.Contains(out, "rolled back") {
+	if out := succeeds(t, newer, nil, "migrate", "down", "--yes"); !strings.Contains(out, "rolled back") {
 		t.Errorf("migrate down says %s", out)
 	}
 	if out := succeeds(t, newer, nil, "migrate", "status"); !strings.Contains(out, "pending") || strings.Contains(out, "applied") {
@@ -208,7 +273,9 @@ func TestStorageCommandsRefuse(t *testing.T) {
 		{held, nil, []string{"serve", "--addr", "127.0.0.1:0"}, 1, "in use by another Zondarr process; stop it first"},
 		{newer, nil, []string{"serve", "--addr", "127.0.0.1:0"}, 1, "migrated to version 99999 by a newer Zondarr; this one knows versions up to"},
 		{newer, nil, []string{"migrate", "down"}, 1, "take the database back with its `zondarr migrate down`"},
-		{server, nil, []string{"restore", backup}, 1, "pg_restore --clean --if-exists '" + backup + "' --dbname='postgres://u@127.0.0.1:1/zondarr'"},
+		{server, nil, []string{"restore", backup}, 1, "pg_restore --clean --if-exists --single-transaction '" + backup + "' --dbname='postgres://u@127.0.0.1:1/zondarr?sslmode=disable'"},
+		{server, nil, []string{"backup", backup + ".2"}, 1, "pg_dump --format=custom --file='" + backup + ".2' --dbname='postgres://u@127.0.0.1:1/zondarr?sslmode=disable'"},
+		{"sqlite://" + backup + ".none", nil, []string{"backup", backup + ".2"}, 1, "there is no Zondarr database at sqlite://" + backup + ".none"},
 		{server, nil, []string{"migrate", "status"}, 1, "connection refused"},
 	} {
 		code, out, problem := command(t, test.url, test.environ, test.args...)
@@ -219,10 +286,14 @@ func TestStorageCommandsRefuse(t *testing.T) {
 			t.Errorf("%q gives a secret away: %s", test.args, problem)
 		}
 	}
+
+	// `backup` leaves a PostgreSQL database alone: it is for before an upgrade.
 	postgres := hosttest.URL(t, database.Postgres)
-	filled(t, postgres)
-	if code, _, problem := command(t, postgres, nil, "backup", backup+".2"); code != 1 || !strings.Contains(problem, "pg_dump --format=custom --file='"+backup+".2' --dbname='") {
+	if code, _, problem := command(t, postgres, nil, "backup", backup+".2"); code != 1 || !strings.Contains(problem, "pg_dump") || !strings.Contains(problem, "secret key") {
 		t.Errorf("back up PostgreSQL: %d, %s", code, problem)
+	}
+	if out := succeeds(t, postgres, nil, "migrate", "status"); strings.Contains(out, "applied") {
+		t.Errorf("back up PostgreSQL migrated it: %s", out)
 	}
 }
 

@@ -1,8 +1,8 @@
 package database_test
 
 import (
+	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -17,9 +17,24 @@ import (
 	"github.com/zondarr/zondarr/host/internal/hosttest"
 )
 
-var ourKey = []byte("fingerprint of our key")
+const ourKey = "fingerprint of our key"
 
-func ours(fingerprint []byte) bool { return string(fingerprint) == string(ourKey) }
+var errOtherKey = errors.New("another key")
+
+// named gives the name of our key, for a backup.
+func named(context.Context, database.Getter) (string, error) { return ourKey, nil }
+
+// ours refuses to restore what does not bear the name of our key.
+func ours(ctx context.Context, get database.Getter) error {
+	name, err := get(ctx, database.KeyFingerprint)
+	if err == nil && string(name) != ourKey {
+		err = errOtherKey
+	}
+	return err
+}
+
+// anyKey restores whatever there is.
+func anyKey(context.Context, database.Getter) error { return nil }
 
 func open(t *testing.T, opts database.Options) *database.DB {
 	t.Helper()
@@ -57,13 +72,12 @@ func TestBackupAndRestore(t *testing.T) {
 		}
 	})
 	file := filepath.Join(t.TempDir(), "backup.db")
-	beside := open(t, database.Options{URL: at.URL, Beside: true})
-	if err := beside.Backup(t.Context(), file, ourKey); err != nil {
+	if err := database.Backup(t.Context(), at, file, named); err != nil {
 		t.Fatal(err)
 	}
 	stop()
 	writer.Wait()
-	if err := errors.Join(beside.Close(), host.Close()); err != nil {
+	if err := host.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode() != 0o600 {
@@ -99,230 +113,184 @@ func TestBackupAndRestore(t *testing.T) {
 }
 
 func TestBackupRefusesToOverwrite(t *testing.T) {
-	d := hosttest.NewDB(t, database.SQLite)
+	at := database.Options{URL: hosttest.URL(t, database.SQLite)}
+	d := open(t, at)
+	defer closed(t, d)
 	file := filepath.Join(t.TempDir(), "precious")
-	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
+	write := func(path string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := d.Backup(t.Context(), file, ourKey); !errors.Is(err, os.ErrExist) {
+	write(file)
+	if err := database.Backup(t.Context(), at, file, named); !errors.Is(err, os.ErrExist) {
 		t.Errorf("back up: %v", err)
 	}
-	if left, err := os.ReadFile(file); err != nil || string(left) != "precious" {
-		t.Errorf("the file is %q, %v", left, err)
+	// Nor what appears while the backup is made, nor what only has a similar name.
+	late := filepath.Join(t.TempDir(), "late")
+	write(late + ".partial")
+	if err := database.Backup(t.Context(), at, late, func(context.Context, database.Getter) (string, error) {
+		write(late)
+		return ourKey, nil
+	}); !errors.Is(err, os.ErrExist) {
+		t.Errorf("back up over a file that appeared: %v", err)
+	}
+	for _, path := range []string{file, late, late + ".partial"} {
+		if left := mustRead(t, path); string(left) != "precious" {
+			t.Errorf("%s is %q", path, left)
+		}
 	}
 	// One that fails leaves nothing behind.
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	folder := t.TempDir()
-	if err := d.Backup(ctx, filepath.Join(folder, "b"), ourKey); err == nil {
+	if err := database.Backup(ctx, at, filepath.Join(folder, "b"), named); err == nil {
 		t.Error("backed up under a cancelled context")
+	}
+	refuse := func(context.Context, database.Getter) (string, error) { return "", errOtherKey }
+	if err := database.Backup(t.Context(), at, filepath.Join(folder, "b"), refuse); !errors.Is(err, errOtherKey) {
+		t.Errorf("backed up under a key that opens nothing: %v", err)
 	}
 	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 
-// Whatever is wrong with a backup, the database that is there stays as it is.
-func TestRestoreRefuses(t *testing.T) {
-	at := database.Options{URL: hosttest.URL(t, database.SQLite)}
-	path := strings.TrimPrefix(at.URL, "sqlite://")
-	d := open(t, at)
-	hosttest.Fill(t, d, 2)
-	file := filepath.Join(t.TempDir(), "backup.db")
-	if err := d.Backup(t.Context(), file, ourKey); err != nil {
-		t.Fatal(err)
-	}
-	want := hosttest.Dump(t, d)
-	if _, err := database.Restore(t.Context(), at, file, ours); !errors.Is(err, database.ErrLocked) {
-		t.Errorf("under a running host: %v", err)
-	}
-	if err := d.Close(); err != nil {
-		t.Fatal(err)
-	}
-
-	newerFile := filepath.Join(t.TempDir(), "newer.db")
-	later := open(t, database.Options{URL: hosttest.URL(t, database.SQLite), Migrations: newer(t)})
-	if err := errors.Join(later.Backup(t.Context(), newerFile, ourKey), later.Close()); err != nil {
-		t.Fatal(err)
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(name string, content []byte) string {
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	damaged := append([]byte{}, raw...)
-	for i := range damaged[8192:40000] {
-		damaged[8192+i] = 0xff
-	}
-	var version *database.VersionError
-	for name, test := range map[string]struct {
-		file string
-		fits func([]byte) bool
-		want func(error) bool
-	}{
-		"WrongKey":  {file, func([]byte) bool { return false }, func(err error) bool { return errors.Is(err, database.ErrWrongKey) }},
-		"Newer":     {newerFile, ours, func(err error) bool { return errors.As(err, &version) && version.Database == 99999 }},
-		"Missing":   {filepath.Join(t.TempDir(), "none"), ours, func(err error) bool { return errors.Is(err, os.ErrNotExist) }},
-		"Text":      {write("text", []byte("once upon a time")), ours, func(err error) bool { return err != nil }},
-		"Empty":     {write("empty", nil), ours, func(err error) bool { return err != nil }},
-		"Cut":       {write("cut", raw[:len(raw)/2]), ours, func(err error) bool { return err != nil }},
-		"Damaged":   {write("damaged", damaged), ours, func(err error) bool { return err != nil }},
-		"NoBackup":  {write("live.db", mustRead(t, path)), ours, func(err error) bool { return err != nil }},
-		"NotZondar": {otherSQLite(t), ours, func(err error) bool { return err != nil }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if _, err := database.Restore(t.Context(), at, test.file, test.fits); !test.want(err) {
-				t.Errorf("restore: %v", err)
-			}
-			d := open(t, at)
-			defer closed(t, d)
-			if !reflect.DeepEqual(hosttest.Dump(t, d), want) {
-				t.Error("the database changed")
-			}
-			if left, err := filepath.Glob(path + ".re*"); err != nil || len(left) > 0 {
-				t.Errorf("left behind: %v, %v", left, err)
-			}
-		})
-	}
-}
-
-func mustRead(t *testing.T, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-// otherSQLite is a SQLite database of another program.
-func otherSQLite(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "other.db")
-	handle := openHandle(t, "sqlite://"+path)
-	if _, err := handle.ExecContext(t.Context(), "CREATE TABLE instance (key text, value blob)"); err != nil {
-		t.Fatal(err)
-	}
-	if err := handle.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// What a killed backup and a killed restore left does not get into the next ones.
-func TestAfterAKilledBackupAndRestore(t *testing.T) {
-	at := database.Options{URL: hosttest.URL(t, database.SQLite)}
-	path := strings.TrimPrefix(at.URL, "sqlite://")
-	d := open(t, at)
+// The backup before an upgrade is for the program from before: the new one makes it
+// without migrating, under a running host or none, and changes nothing.
+func TestBackupDoesNotMigrate(t *testing.T) {
+	old := database.Options{URL: hosttest.URL(t, database.SQLite)}
+	path := strings.TrimPrefix(old.URL, "sqlite://")
+	d := open(t, old)
 	hosttest.Fill(t, d, 2)
 	want := hosttest.Dump(t, d)
-	file := filepath.Join(t.TempDir(), "backup.db")
-	// A copy of something else, in the middle of a transaction.
-	other := otherSQLite(t)
-	handle, err := sql.Open("sqlite", "file:"+other+"?_pragma=journal_mode(DELETE)&_pragma=cache_size(1)&_pragma=cache_spill(1)")
+	next := database.Options{URL: old.URL, Migrations: newer(t)}
+	files := []string{filepath.Join(t.TempDir(), "beside.db"), filepath.Join(t.TempDir(), "stopped.db")}
+	if err := errors.Join(database.Backup(t.Context(), next, files[0], named), d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before := mustRead(t, path)
+	if err := database.Backup(t.Context(), next, files[1], named); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(mustRead(t, path), before) {
+		t.Error("the database changed")
+	}
+	if copies, err := filepath.Glob(path + ".v*"); err != nil || len(copies) > 0 {
+		t.Errorf("it was migrated: %v, %v", copies, err)
+	}
+	for _, file := range files {
+		elsewhere := database.Options{URL: hosttest.URL(t, database.SQLite)}
+		if _, err := database.Restore(t.Context(), elsewhere, file, ours); err != nil {
+			t.Errorf("the program from before: %v", err)
+			continue
+		}
+		restored := open(t, elsewhere)
+		if err := restored.Unset(t.Context(), database.KeyPaused); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(hosttest.Dump(t, restored), want) {
+			t.Error("the restored rows are not those that were backed up")
+		}
+		closed(t, restored)
+	}
+}
+
+// Where there is no database of ours nothing is backed up, and nothing is made.
+func TestBackupRefusesWhatIsNoDatabase(t *testing.T) {
+	folder := t.TempDir()
+	for name, content := range map[string][]byte{"empty.db": nil, "text.db": []byte(strings.Repeat("once upon a time ", 500)), "other.db": mustRead(t, otherSQLite(t))} {
+		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := os.ReadDir(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
-	handle.SetMaxOpenConns(1)
-	for _, statement := range []string{
-		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) INSERT INTO instance SELECT i, randomblob(3000) FROM n", "BEGIN IMMEDIATE",
-		"UPDATE instance SET value = randomblob(3001)",
+	for name, want := range map[string]string{
+		"missing.db": "there is no Zondarr database at", "empty.db": "there is no Zondarr database at",
+		"other.db": "there is no Zondarr database at", "text.db": "the file is damaged, or it is no SQLite database",
 	} {
-		if _, err := handle.ExecContext(t.Context(), statement); err != nil {
-			t.Fatal(err)
+		at := database.Options{URL: "sqlite://" + filepath.Join(folder, name)}
+		err := database.Backup(t.Context(), at, filepath.Join(folder, "backup"), named)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for _, suffix := range []string{"", "-journal"} {
-		for _, left := range []string{file + ".partial", path + ".restoring"} {
-			if err := os.WriteFile(left+suffix, mustRead(t, other+suffix), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
+	if after, err := os.ReadDir(folder); err != nil || len(after) != len(before) {
+		t.Errorf("left behind: %v, %v", after, err)
 	}
-	if _, err := handle.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+
+	moved := database.Options{URL: hosttest.URL(t, database.SQLite)}
+	d := open(t, moved)
+	if err := errors.Join(d.Set(t.Context(), database.KeyMovedTo, []byte("elsewhere")), d.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if err := handle.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(d.Backup(t.Context(), file, ourKey), d.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := database.Restore(t.Context(), at, file, ours); err != nil {
-		t.Fatal(err)
-	}
-	restored := open(t, at)
-	defer closed(t, restored)
-	if err := restored.Unset(t.Context(), database.KeyPaused); err != nil {
-		t.Fatal(err)
-	}
-	if !reflect.DeepEqual(hosttest.Dump(t, restored), want) {
-		t.Error("the restored rows are not those that were backed up")
+	var e *database.MovedError
+	if err := database.Backup(t.Context(), moved, filepath.Join(folder, "backup"), named); !errors.As(err, &e) || e.To != "elsewhere" {
+		t.Errorf("an instance that was moved: %v", err)
 	}
 }
 
-// The database that a restore replaces is kept, even one that is damaged, and nothing
-// of it (no WAL) gets into the new one.
-func TestRestoreKeepsWhatWasThere(t *testing.T) {
+// Which keys open what is sealed is read from the copy: a change of keys that begins
+// meanwhile is not in it.
+func TestBackupJudgesTheCopy(t *testing.T) {
 	at := database.Options{URL: hosttest.URL(t, database.SQLite)}
-	path := strings.TrimPrefix(at.URL, "sqlite://")
 	d := open(t, at)
-	file := filepath.Join(t.TempDir(), "backup.db")
-	if err := d.Backup(t.Context(), file, ourKey); err != nil {
+	defer closed(t, d)
+	if err := d.Set(t.Context(), "key", []byte("before")); err != nil {
 		t.Fatal(err)
 	}
-	d.Ent.Instance.Create().SetID("after the backup").SetValue([]byte("v")).ExecX(t.Context())
-	// As after a crash: with a WAL that was never moved into the file.
-	crashed := filepath.Join(t.TempDir(), "crashed.db")
-	for _, suffix := range []string{"", "-wal"} {
-		if err := os.WriteFile(crashed+suffix, mustRead(t, path+suffix), 0o600); err != nil {
-			t.Fatal(err)
+	if err := database.Backup(t.Context(), at, filepath.Join(t.TempDir(), "b"), func(ctx context.Context, get database.Getter) (string, error) {
+		if err := errors.Join(d.Set(ctx, "key", []byte("after")), d.Set(ctx, "next", []byte("v"))); err != nil {
+			t.Error(err)
 		}
-	}
-	if err := d.Close(); err != nil {
+		if value, err := get(ctx, "key"); err != nil || string(value) != "before" {
+			t.Errorf("the key is %q, %v", value, err)
+		}
+		if _, err := get(ctx, "next"); !errors.Is(err, database.ErrNotFound) {
+			t.Errorf("the next one is there: %v", err)
+		}
+		return ourKey, nil
+	}); err != nil {
 		t.Fatal(err)
 	}
-
-	r, err := database.Restore(t.Context(), database.Options{URL: "sqlite://" + crashed}, file, ours)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept := open(t, database.Options{URL: "sqlite://" + r.Replaced})
-	defer closed(t, kept)
-	if _, err := kept.Get(t.Context(), "after the backup"); err != nil {
-		t.Errorf("what was in the WAL is lost: %v", err)
-	}
-	restored := open(t, database.Options{URL: "sqlite://" + crashed})
-	defer closed(t, restored)
-	if _, err := restored.Get(t.Context(), "after the backup"); !errors.Is(err, database.ErrNotFound) {
-		t.Errorf("the old WAL got into the new database: %v", err)
-	}
-
-	if err := os.WriteFile(path, []byte(strings.Repeat("damaged", 2000)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r, err = database.Restore(t.Context(), at, file, ours)
-	if err != nil || !strings.HasPrefix(string(mustRead(t, r.Replaced)), "damaged") {
-		t.Fatalf("%+v, %v", r, err)
-	}
-	again := open(t, at)
-	defer closed(t, again)
 }
 
+// Nothing is opened: no server answers at these addresses.
 func TestPostgresHasToolsOfItsOwn(t *testing.T) {
-	d := hosttest.NewDB(t, database.Postgres)
-	var e *database.OtherToolError
-	if err := d.Backup(t.Context(), filepath.Join(t.TempDir(), "b"), ourKey); !errors.As(err, &e) || !strings.Contains(e.Command, "pg_dump") {
-		t.Errorf("back up: %v", err)
+	at := database.Options{URL: "postgres://u:s3cret@127.0.0.1:1/db?sslmode=verify-full&sslrootcert=/ca.pem&sslkey=/key.pem&sslpassword=s3cret&password=s3cret&statement_cache=off"}
+	const reached = " --dbname='postgres://u@127.0.0.1:1/db?sslkey=%2Fkey.pem&sslmode=verify-full&sslrootcert=%2Fca.pem'"
+	for name, test := range map[string]struct {
+		err  error
+		want []string
+	}{
+		"Backup": {
+			database.Backup(t.Context(), at, "it's", named),
+			[]string{`pg_dump --format=custom --file='it'\''s'` + reached, "The secret key is not in that file", "keep a copy of the key"},
+		},
+		"Restore": {
+			func() error { _, err := database.Restore(t.Context(), at, "file", ours); return err }(),
+			[]string{"pg_restore --clean --if-exists --single-transaction 'file'" + reached, "secret key of that time is needed", "zondarr serve --paused"},
+		},
+	} {
+		var e *database.OtherToolError
+		if !errors.As(test.err, &e) {
+			t.Fatalf("%s: %v", name, test.err)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(test.err.Error(), want) {
+				t.Errorf("%s does not say %q: %v", name, want, test.err)
+			}
+		}
+		if strings.Contains(test.err.Error(), "s3cret") {
+			t.Errorf("%s gives the password away: %v", name, test.err)
+		}
 	}
-	_, err := database.Restore(t.Context(), database.Options{URL: "postgres://u:s3cret@h/db"}, "file", ours)
-	if !errors.As(err, &e) || !strings.Contains(e.Command, "pg_restore") || strings.Contains(err.Error(), "s3cret") {
-		t.Errorf("restore: %v", err)
+	inline := database.Options{URL: "postgres://u@h/db?sslinline=true&sslkey=s3cret&sslcert=c"}
+	if err := database.Backup(t.Context(), inline, "file", named); err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("an inline key is given away: %v", err)
 	}
 }

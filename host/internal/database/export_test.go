@@ -1,6 +1,9 @@
 package database
 
-import "database/sql"
+import (
+	"context"
+	"database/sql"
+)
 
 // PostgresDSN is what the driver is given for a URL, for tests that must connect as Open
 // does.
@@ -9,7 +12,7 @@ func PostgresDSN(raw string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return at.unlimited(), nil
+	return at.unlimited().server.String(), nil
 }
 
 // FloorPools opens the pools that Open opens, without what is around them: the write
@@ -20,10 +23,11 @@ func FloorPools(raw string) (write, read *sql.DB, err error) {
 		return nil, nil, err
 	}
 	if at.dialect == Postgres {
-		write, err = sql.Open("postgres", at.server.String())
+		c, err := at.connector()
 		if err != nil {
 			return nil, nil, err
 		}
+		write = sql.OpenDB(c)
 		write.SetMaxOpenConns(at.maxConns)
 		write.SetMaxIdleConns(at.maxConns)
 		return write, write, nil
@@ -45,3 +49,18 @@ func CachedStatements(d *DB) int {
 	defer c.mu.Unlock()
 	return c.used.Len()
 }
+
+// CopyInSteps is Copy, and tells at which point it is: "marked", "copied", "committed".
+func CopyInSteps(ctx context.Context, from, to Options, reached func(string)) ([]CopiedTable, error) {
+	return (&move{reached: reached}).run(ctx, from, to)
+}
+
+// Scanned is the value that Copy makes of what was scanned.
+func Scanned(v any) (any, error) { return scanned(v) }
+
+// Publish, Alias and SetAside give files their names.
+var (
+	Publish  = publish
+	Alias    = alias
+	SetAside = setAside
+)

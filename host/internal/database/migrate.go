@@ -14,9 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 )
 
 // VersionError says that a database cannot be used by this program.
@@ -48,14 +46,17 @@ func MigrateUp(ctx context.Context, opts Options) ([]Migration, error) {
 }
 
 // MigrateDown takes back the last migrations, as many as steps, and gives them in the
-// order in which they were undone. What only the newer schema could hold is lost.
+// order in which they were undone. What only the newer schema could hold is lost: Losses
+// tells what that is. It fails with ErrLocked (SQLite) or ErrInUse (PostgreSQL) while a
+// host or a command is at the database.
 func MigrateDown(ctx context.Context, opts Options, steps int) ([]Migration, error) {
+	opts.Key = "migrate" // unlike all others, so that Alone finds each of them
 	return migrateAlone(opts, func(at location) ([]Migration, error) { return migrateDown(ctx, at, steps) })
 }
 
 // MigrationStatus lists every migration that this program knows or the database has
-// taken. It changes nothing and needs no lock.
-func MigrationStatus(ctx context.Context, opts Options) ([]Migration, error) {
+// taken. It changes nothing, and works beside a host.
+func MigrationStatus(ctx context.Context, opts Options) (_ []Migration, err error) {
 	at, err := opts.location()
 	if err != nil {
 		return nil, err
@@ -68,7 +69,14 @@ func MigrationStatus(ctx context.Context, opts Options) ([]Migration, error) {
 	for _, m := range known {
 		all[m.Version] = m
 	}
-	if _, err := os.Stat(at.path); at.dialect == Postgres || err == nil {
+	if at.dialect == Postgres || isThere(at.path) {
+		if at.dialect == SQLite {
+			held, err := shareSQLite(ctx, at.path)
+			if err != nil {
+				return nil, err
+			}
+			defer func() { err = errors.Join(err, held.Unlock()) }()
+		}
 		applied, err := migrating(at, func(m *migrator) (map[int64]time.Time, error) { return m.applied(ctx) })
 		if err != nil {
 			return nil, explain(Wrap("read", "migrations", err))
@@ -119,11 +127,11 @@ func migrateBeside(ctx context.Context, at location) error {
 	ctx, cancel := context.WithTimeout(ctx, besidePatience)
 	defer cancel()
 	for {
-		have, newest, err := versions(ctx, at)
+		have, newest, settled, err := versions(ctx, at)
 		if err != nil {
 			return err
 		}
-		if have == newest {
+		if have == newest && settled {
 			return nil
 		}
 		if have > newest {
@@ -139,24 +147,35 @@ func migrateBeside(ctx context.Context, at location) error {
 		}
 		select {
 		case <-ctx.Done():
+			if have == newest {
+				return ErrLocked // it is being migrated
+			}
 			return &VersionError{Database: have, Program: newest}
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// versions is what the file has, and the newest that this program knows.
-func versions(ctx context.Context, at location) (have, newest int64, err error) {
+// versions is what the file has and whether its references were checked since, and the
+// newest that this program knows.
+func versions(ctx context.Context, at location) (have, newest int64, settled bool, err error) {
 	known, err := at.known()
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, false, err
 	}
 	newest = known[len(known)-1].Version
 	if _, err := os.Stat(at.path); errors.Is(err, fs.ErrNotExist) {
-		return 0, newest, nil
+		return 0, newest, true, nil
 	}
-	have, err = migrating(at, func(m *migrator) (int64, error) { return m.version(ctx) })
-	return have, newest, err
+	have, err = migrating(at, func(m *migrator) (int64, error) {
+		unsettled, err := m.unsettled(ctx)
+		settled = !unsettled
+		if err != nil {
+			return 0, err
+		}
+		return m.version(ctx)
+	})
+	return have, newest, settled, err
 }
 
 // migrator applies migrations on a handle of its own: on SQLite one connection with
@@ -180,11 +199,11 @@ func migrating[T any](at location, fn func(*migrator) (T, error)) (T, error) {
 func openMigrator(at location) (*migrator, error) {
 	m := &migrator{at: at}
 	if at.dialect == Postgres {
-		c, err := pq.NewConnector(at.unlimited())
+		connector, err := at.unlimited().connector()
 		if err != nil {
-			return nil, errors.New("the postgres:// URL has a parameter that the driver does not accept")
+			return nil, err
 		}
-		m.handle = sql.OpenDB(c)
+		m.handle = sql.OpenDB(connector)
 		return m, nil
 	}
 	if err := createSQLite(at.path); err != nil {
@@ -210,21 +229,25 @@ func (m *migrator) up(ctx context.Context) ([]Migration, error) {
 	case have > newest:
 		return nil, &VersionError{Database: have, Program: newest}
 	case have == newest:
-		return nil, nil
+		return nil, m.settle(ctx)
 	}
-	if err := m.keepCopy(ctx, have); err != nil {
+	if err := m.prepare(ctx, have); err != nil {
 		return nil, err
 	}
 	provider, err := m.provider()
 	if err != nil {
 		return nil, err
 	}
-	results, err := provider.Up(ctx)
+	var results []*goose.MigrationResult
+	err = m.inTurn(ctx, func(ctx context.Context) error {
+		results, err = provider.Up(ctx)
+		return err
+	})
 	done := m.report(ctx, "database migrated", results)
 	if err != nil {
 		return done, Wrap("migrate", "database", err)
 	}
-	if err := m.checkReferences(ctx); err != nil {
+	if err := m.settle(ctx); err != nil {
 		return done, err
 	}
 	// While we waited for our turn, a newer program may have gone further.
@@ -237,19 +260,27 @@ func (m *migrator) up(ctx context.Context) ([]Migration, error) {
 	return done, nil
 }
 
-func (m *migrator) down(ctx context.Context, steps int) ([]Migration, error) {
+// takenByUs is the version of a database, if this program knows the way back from it.
+func (m *migrator) takenByUs(ctx context.Context) (have int64, err error) {
 	known, err := m.at.known()
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	have, err := m.version(ctx)
+	if have, err = m.version(ctx); err != nil {
+		return 0, err
+	}
+	if newest := known[len(known)-1].Version; have > newest {
+		return 0, &VersionError{Database: have, Program: newest}
+	}
+	return have, nil
+}
+
+func (m *migrator) down(ctx context.Context, steps int) ([]Migration, error) {
+	have, err := m.takenByUs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if newest := known[len(known)-1].Version; have > newest {
-		return nil, &VersionError{Database: have, Program: newest}
-	}
-	if err := m.keepCopy(ctx, have); err != nil {
+	if err := m.prepare(ctx, have); err != nil {
 		return nil, err
 	}
 	provider, err := m.provider()
@@ -257,17 +288,30 @@ func (m *migrator) down(ctx context.Context, steps int) ([]Migration, error) {
 		return nil, err
 	}
 	var results []*goose.MigrationResult
-	for range steps {
-		r, err := provider.Down(ctx)
-		if errors.Is(err, goose.ErrNoNextVersion) {
-			break
+	err = m.inTurn(ctx, func(ctx context.Context) error {
+		if err := alone(ctx, m.at.dialect, m.handle); err != nil {
+			return err
 		}
-		if err != nil {
-			return m.report(ctx, "migration taken back", results), Wrap("migrate down", "database", err)
+		for range steps {
+			r, err := provider.Down(ctx)
+			if errors.Is(err, goose.ErrNoNextVersion) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			results = append(results, r)
 		}
-		results = append(results, r)
+		return nil
+	})
+	done := m.report(ctx, "migration taken back", results)
+	if err != nil {
+		if errors.Is(err, ErrInUse) {
+			return done, fmt.Errorf("%w: stop them first", err)
+		}
+		return done, Wrap("migrate down", "database", err)
 	}
-	return m.report(ctx, "migration taken back", results), m.checkReferences(ctx)
+	return done, m.settle(ctx)
 }
 
 func (m *migrator) provider() (*goose.Provider, error) {
@@ -275,18 +319,11 @@ func (m *migrator) provider() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	name := goose.DialectSQLite3
 	if m.at.dialect == Postgres {
 		name = goose.DialectPostgres
-		// Tries once a second, for as long as the migrations of another replica may take.
-		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600))
-		if err != nil {
-			return nil, err
-		}
-		opts = append(opts, goose.WithSessionLocker(locker))
 	}
-	return goose.NewProvider(name, m.handle, files, opts...)
+	return goose.NewProvider(name, m.handle, files, goose.WithDisableGlobalRegistry(true))
 }
 
 // version is the newest migration that the database has taken, 0 for none.
@@ -330,47 +367,6 @@ func (m *migrator) applied(ctx context.Context) (map[int64]time.Time, error) {
 		applied[version] = when.UTC()
 	}
 	return applied, rows.Err()
-}
-
-// keepCopy puts a copy of a SQLite file that has data beside it before it is changed.
-func (m *migrator) keepCopy(ctx context.Context, have int64) error {
-	if m.at.dialect != SQLite || have == 0 {
-		return nil
-	}
-	name := fmt.Sprintf("%s.v%d-%s.bak", m.at.path, have, time.Now().UTC().Format("20060102T150405.000000"))
-	if err := snapshotSQLite(ctx, m.handle, name); err != nil {
-		return Wrap("copy", "database before migrating", err)
-	}
-	m.at.logger.InfoContext(ctx, "database copied before migrating", "file", name)
-	return nil
-}
-
-// checkReferences makes up for the foreign keys that are off while SQLite migrates.
-func (m *migrator) checkReferences(ctx context.Context) error {
-	if m.at.dialect != SQLite {
-		return nil
-	}
-	rows, err := m.handle.QueryContext(ctx, "PRAGMA foreign_key_check")
-	if err != nil {
-		return Wrap("check", "references", err)
-	}
-	defer rows.Close()
-	broken := map[string]int{}
-	for rows.Next() {
-		var table, parent string
-		var row, key sql.NullInt64
-		if err := rows.Scan(&table, &row, &parent, &key); err != nil {
-			return Wrap("check", "references", err)
-		}
-		broken[table+" to "+parent]++
-	}
-	if err := rows.Err(); err != nil {
-		return Wrap("check", "references", err)
-	}
-	if len(broken) > 0 {
-		return fmt.Errorf("the migration broke references (%v): stop, and go back to the copy that was made beside the database", broken)
-	}
-	return nil
 }
 
 func (m *migrator) report(ctx context.Context, message string, results []*goose.MigrationResult) []Migration {

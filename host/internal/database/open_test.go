@@ -74,7 +74,7 @@ func TestSQLiteIsSetUp(t *testing.T) {
 			t.Errorf("%q has mode %v, want %v", file, info.Mode(), mode)
 		}
 	}
-	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000"}
+	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000", "journal_size_limit": "67108864"}
 	for pragma, value := range want {
 		got := answer(t, d, "PRAGMA "+pragma)
 		if got != value {

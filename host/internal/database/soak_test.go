@@ -31,9 +31,7 @@ func TestSoakMove(t *testing.T) {
 	}
 	file := t.TempDir() + "/backup.db"
 	timed("back up", func() {
-		d := open(t, from)
-		defer closed(t, d)
-		if err := d.Backup(t.Context(), file, ourKey); err != nil {
+		if err := database.Backup(t.Context(), from, file, named); err != nil {
 			t.Fatal(err)
 		}
 	})

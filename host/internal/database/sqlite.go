@@ -27,12 +27,18 @@ var ErrLocked = errors.New("the database is in use by another Zondarr process; s
 // the start, or it could fail in the middle; FULL lets what was answered survive a
 // power failure.
 var (
-	sqliteWriter = sqliteParams("immediate", "foreign_keys(1)", "synchronous(FULL)", "journal_mode(WAL)")
+	sqliteWriter = sqliteParams("immediate", "foreign_keys(1)", "synchronous(FULL)", "journal_mode(WAL)", walLimit)
 	sqliteReader = sqliteParams("deferred", "query_only(1)")
 	// Foreign keys off: dropping a table to rebuild it would otherwise cascade, and
 	// inside a transaction they cannot be switched.
-	sqliteMigrator = sqliteParams("immediate", "foreign_keys(0)", "synchronous(FULL)", "journal_mode(WAL)")
+	sqliteMigrator = sqliteParams("immediate", "foreign_keys(0)", "synchronous(FULL)", "journal_mode(WAL)", walLimit)
 )
+
+// walLimit cuts the WAL back to 64 MiB when it is begun anew. It would keep the size of
+// the longest transaction ever (a migration writes the whole database) on the disk for
+// as long as a host runs; far above the 4 MiB at which it is moved into the file, so that
+// everyday work never cuts and grows it.
+const walLimit = "journal_size_limit(67108864)"
 
 func sqliteParams(txlock string, pragmas ...string) url.Values {
 	return url.Values{
@@ -105,37 +111,4 @@ func lockSQLite(path string) (*flock.Flock, error) {
 		return nil, ErrLocked
 	}
 	return lock, nil
-}
-
-// snapshotSQLite writes a consistent copy of an open database to a file that must not
-// exist.
-func snapshotSQLite(ctx context.Context, from interface {
-	ExecContext(context.Context, string, ...any) (sql.Result, error)
-}, path string) error {
-	// Created first, so that the copy is for the owner alone; SQLite accepts an empty file.
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	if _, err := from.ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
-		return errors.Join(err, os.Remove(path))
-	}
-	return syncFile(path)
-}
-
-// syncFile makes a file and its name durable.
-func syncFile(path string) error {
-	for _, p := range []string{path, filepath.Dir(path)} {
-		f, err := os.Open(p)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil && !strings.Contains(err.Error(), "invalid argument") {
-			return err // some file systems cannot sync a folder, and say so like this
-		}
-	}
-	return nil
 }

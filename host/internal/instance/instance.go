@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -45,6 +44,7 @@ type box interface {
 	Open(context string, sealed []byte) ([]byte, error)
 	Current(sealed []byte) bool
 	KeyOf(sealed []byte) string
+	Fits(names string) bool
 }
 
 // ID gives the installation's id, and makes it at the first start. Replicas that
@@ -60,47 +60,71 @@ func ID(ctx context.Context, d *database.DB) (string, error) {
 // begins: from then until Rotated, what is sealed may be under either key, and the
 // database is refused to whoever has only one of them, or a third.
 func CheckKey(ctx context.Context, d *database.DB, b box) error {
-	_, err := keys(ctx, d, b)
+	check, err := once(ctx, d, keyCheck, sealer(b))
+	if err != nil {
+		return err
+	}
+	if !opens(b, check) {
+		return ErrWrongKey
+	}
+	if !b.Current(check) {
+		if _, err := once(ctx, d, keyNext, sealer(b)); err != nil {
+			return err
+		}
+	}
+	_, err = KeyNames(ctx, d.Get, b)
 	return err
 }
 
-// KeyNames gives the names of the keys that what is sealed needs (secret.Box.Fits), or
-// the errors of CheckKey.
-func KeyNames(ctx context.Context, d *database.DB, b box) (string, error) {
-	checks, err := keys(ctx, d, b)
-	names := make([]string, len(checks))
-	for i, c := range checks {
-		names[i] = b.KeyOf(c)
+// KeyNames gives the names of the keys that open what is sealed in a database
+// (secret.Box.Fits), one, or two while they change, or the errors of CheckKey. It
+// writes nothing. A database that no host has ever served holds nothing sealed: what
+// it needs is the key that the first start would take.
+func KeyNames(ctx context.Context, get database.Getter, b box) (string, error) {
+	check, err := get(ctx, keyCheck)
+	if errors.Is(err, database.ErrNotFound) {
+		check, err = sealer(b)()
 	}
-	return strings.Join(names, " "), err
-}
-
-// keys gives a value under each of the keys in use: one, or two while they change.
-func keys(ctx context.Context, d *database.DB, b box) ([][]byte, error) {
-	seal := func() ([]byte, error) { return b.Seal(checkContext, []byte(checkValue)) }
-	check, err := once(ctx, d, keyCheck, seal)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	if !opens(b, check) {
-		return nil, ErrWrongKey
+		return "", ErrWrongKey
 	}
-	var next []byte
-	if b.Current(check) {
-		next, err = d.Get(ctx, keyNext)
-		if errors.Is(err, database.ErrNotFound) {
-			return [][]byte{check}, nil
-		}
-	} else {
-		next, err = once(ctx, d, keyNext, seal)
+	next, err := get(ctx, keyNext)
+	switch {
+	case errors.Is(err, database.ErrNotFound):
+		return b.KeyOf(check), nil
+	case err != nil:
+		return "", err
+	case !opens(b, next):
+		return "", ErrUnfinished
 	}
-	if err != nil {
-		return nil, err
+	return b.KeyOf(check) + " " + b.KeyOf(next), nil
+}
+
+// ErrKeyOfBackup says that what is sealed in a backup could never be opened.
+var ErrKeyOfBackup = errors.New("the backup was made under another secret key: configure that key (as the previous one, if need be) and restore again")
+
+// Fits gives an error if the box lacks a key that opens what is sealed in a file that is
+// to be restored: ErrKeyOfBackup for a backup, which bears the names of its keys; for a
+// database that was kept as it was, which does not, the errors of CheckKey.
+func Fits(ctx context.Context, get database.Getter, b box) error {
+	names, err := get(ctx, database.KeyFingerprint)
+	switch {
+	case errors.Is(err, database.ErrNotFound):
+		_, err = KeyNames(ctx, get, b)
+		return err
+	case err != nil:
+		return err
+	case !b.Fits(string(names)):
+		return ErrKeyOfBackup
 	}
-	if !opens(b, next) {
-		return nil, ErrUnfinished
-	}
-	return [][]byte{check, next}, nil
+	return nil
+}
+
+func sealer(b box) func() ([]byte, error) {
+	return func() ([]byte, error) { return b.Seal(checkContext, []byte(checkValue)) }
 }
 
 func opens(b box, sealed []byte) bool {
