@@ -13,7 +13,7 @@ const changeAttempts = 3
 
 // change reads a user, writes the overlay over the policy, and reads the user
 // back until the server holds what it was told.
-func (c *client) change(ctx context.Context, id guid, v version, o overlay) (sdk.User, error) {
+func (c *client) change(ctx context.Context, id guid, o overlay) (sdk.User, error) {
 	done, err := c.users.take(ctx, id.String())
 	if err != nil {
 		return sdk.User{}, err
@@ -27,7 +27,7 @@ func (c *client) change(ctx context.Context, id guid, v version, o overlay) (sdk
 		return sdk.User{}, err
 	}
 	if len(o) > 0 {
-		if r, err = c.apply(ctx, r, v, o); err != nil {
+		if r, err = c.apply(ctx, r, o); err != nil {
 			return sdk.User{}, err
 		}
 	}
@@ -37,9 +37,9 @@ func (c *client) change(ctx context.Context, id guid, v version, o overlay) (sdk
 // apply writes the overlay over the policy of a user as it was read, and reads
 // it back. Some versions let the note of a user's last activity, written from an
 // older copy, undo a policy that came in between: then it is written again.
-func (c *client) apply(ctx context.Context, r record, v version, o overlay) (record, error) {
+func (c *client) apply(ctx context.Context, r record, o overlay) (record, error) {
 	for attempt := 1; ; attempt++ {
-		if err := c.writePolicy(ctx, r, v, o); err != nil {
+		if err := c.writePolicy(ctx, r, o); err != nil {
 			return record{}, err
 		}
 		got, err := c.user(ctx, r.id)
@@ -58,20 +58,30 @@ func (c *client) apply(ctx context.Context, r record, v version, o overlay) (rec
 	}
 }
 
-func (c *client) writePolicy(ctx context.Context, r record, v version, o overlay) error {
-	p, err := o.over(r.raw)
-	if err != nil {
-		return err
-	}
-	_, err = c.retried(ctx, request{
-		method: http.MethodPost, path: "/Users/" + r.id.String() + "/Policy", auth: c.withKey(), body: p, noContent: true,
-	})
-	if threw(err) && !v.atLeast(v10_9) { // 10.8 fails this way on a user who is gone
-		if _, gone := c.user(ctx, r.id); sdk.ReasonOf(gone) == sdk.ReasonNotFound {
-			return gone
+// writePolicy writes the overlay over the policy of a user as it was read. The whole
+// policy is sent: before another attempt it is read again, so that nothing comes back
+// that somebody changed while the server was busy.
+func (c *client) writePolicy(ctx context.Context, r record, o overlay) error {
+	for attempt := 0; ; attempt++ {
+		if err := r.writable(); err != nil {
+			return err
+		}
+		p, err := o.over(r.raw)
+		if err != nil {
+			return err
+		}
+		_, err = c.do(ctx, request{
+			method: http.MethodPost, path: "/Users/" + r.id.String() + "/Policy", auth: c.withKey(), body: p, noContent: true,
+		})
+		again, after := worthAgain(err, false)
+		if !again || attempt == len(c.waits.retry) || !pause(ctx, max(c.waits.retry[attempt], after)) {
+			return err
+		}
+		c.log.DebugContext(ctx, "writing a policy again", "user", r.id.String(), "error", err)
+		if r, err = c.user(ctx, r.id); err != nil { // 10.8 fails the same way on a user who is gone
+			return err
 		}
 	}
-	return err
 }
 
 // changeUser is the common part of the verbs that change a user's policy.
@@ -88,7 +98,7 @@ func (c *client) changeUser(ctx context.Context, userID string, overlayFor func(
 	if err != nil {
 		return sdk.User{}, err
 	}
-	return c.change(ctx, id, s.version, o)
+	return c.change(ctx, id, o)
 }
 
 // Suspend disables the user. The server signs them out everywhere.

@@ -232,6 +232,51 @@ func TestChangeFaults(t *testing.T) {
 	}
 }
 
+// What an administrator changes while a write is held up stays: a policy is written
+// whole, so that each attempt begins by reading it again.
+func TestChangeKeepsWhatIsChangedMeanwhile(t *testing.T) {
+	for name, row := range map[string]struct {
+		action jellyfintest.Action
+		edit   func(p *jellyfintest.Policy)
+		want   sdk.Reason // empty for success
+	}{
+		"Locked":            {jellyfintest.Locked, func(p *jellyfintest.Policy) { p.EnableContentDownloading = false }, ""},
+		"Limited":           {jellyfintest.RateLimited, func(p *jellyfintest.Policy) { p.EnableContentDownloading = false }, ""},
+		"Locked, promoted":  {jellyfintest.Locked, func(p *jellyfintest.Policy) { p.IsAdministrator = true }, sdk.ReasonProtected},
+		"Lost, promoted":    {jellyfintest.Forget, func(p *jellyfintest.Policy) { p.IsAdministrator = true }, sdk.ReasonProtected},
+		"Limited, promoted": {jellyfintest.RateLimited, func(p *jellyfintest.Policy) { p.IsAdministrator = true }, sdk.ReasonProtected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // a limit is waited for
+			for _, v := range versions {
+				u := start(t, jellyfintest.Config{Version: v})
+				c := u.open()
+				id := u.AddUser("bob", password)
+				u.AddFault(jellyfintest.Fault{Path: "/Users/*/Policy", Action: row.action, Count: 1})
+				c.after("/Users/"+id+"/Policy", func() {
+					if err := u.SetPolicy(id, row.edit); err != nil {
+						t.Error(err)
+					}
+				})
+				want := mustHave(t, u, id).Policy
+				row.edit(&want)
+				_, err := c.SetPermissions(t.Context(), sdk.SetPermissionsRequest{ID: id, Permissions: map[string]sdk.Tri{sdk.PermissionSync: sdk.Deny}})
+				if row.want != "" {
+					wantReason(t, err, row.want)
+				} else {
+					want.EnableSyncTranscoding = false
+					if err != nil {
+						t.Error(err)
+					}
+				}
+				if got := mustHave(t, u, id).Policy; fmt.Sprint(got) != fmt.Sprint(want) {
+					t.Errorf("%s: the policy is %+v, want %+v", v, got, want)
+				}
+			}
+		})
+	}
+}
+
 // A user who goes away between the read and the write: 10.8 says 500 to that.
 func TestChangeOfAUserWhoGoesAway(t *testing.T) {
 	eachVersion(t, func(t *testing.T, u *upstream, c *client) {
@@ -240,8 +285,7 @@ func TestChangeOfAUserWhoGoesAway(t *testing.T) {
 		if err := u.RemoveUser(id); err != nil {
 			t.Fatal(err)
 		}
-		v := must(parseVersion(u.Version()))(t)
-		_, err := c.apply(t.Context(), r, v, overlay{"IsDisabled": true})
+		_, err := c.apply(t.Context(), r, overlay{"IsDisabled": true})
 		wantReason(t, err, sdk.ReasonNotFound)
 	})
 }

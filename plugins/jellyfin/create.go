@@ -146,7 +146,7 @@ func (cr *creation) create(ctx context.Context) (record, error) {
 func (cr *creation) give(ctx context.Context, r record, o overlay) (record, error) {
 	short, cancel := cr.before(ctx, applyShare)
 	defer cancel()
-	got, err := cr.apply(short, r, cr.server.version, o)
+	got, err := cr.apply(short, r, o)
 	if err == nil {
 		if err = cr.asAsked(got); err == nil {
 			return got, nil

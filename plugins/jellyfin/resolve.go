@@ -159,7 +159,7 @@ func (cr *creation) undo(ctx context.Context, id guid) error {
 		return nil
 	}
 	if r, readErr := cr.user(ctx, id); readErr == nil {
-		if writeErr := cr.writePolicy(ctx, r, cr.server.version, overlay{"IsDisabled": true, "EnableAllFolders": false, "EnabledFolders": []string{}}); writeErr == nil {
+		if writeErr := cr.writePolicy(ctx, r, overlay{"IsDisabled": true, "EnableAllFolders": false, "EnabledFolders": []string{}}); writeErr == nil {
 			cr.log.WarnContext(ctx, "an account that could not be taken back was disabled", "user", id.String())
 		}
 	} else if sdk.ReasonOf(readErr) == sdk.ReasonNotFound {
