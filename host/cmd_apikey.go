@@ -18,10 +18,11 @@ import (
 func (p *program) apiKeyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "api-key", Short: "Make, list and revoke the keys of the management API", Args: noArgs,
-		Long: "These open the database themselves, beside a running host, so whoever can read the data\ndirectory can make the first key.",
+		Long: "These open the database themselves, beside a running host, so whoever can read the data\n" +
+			"directory can make the first key. create makes the database where there is none, and says so.",
 	}
 	var name string
-	create := p.keyCommand("create", "Make a key and print it, once", func(ctx context.Context, keys *auth.Service, _ []string) error {
+	create := p.keyCommand("create", "Make a key and print it, once", p.openOrMake, func(ctx context.Context, keys *auth.Service, _ []string) error {
 		if name == "" {
 			return usage("--name is required: it tells this key from others")
 		}
@@ -33,8 +34,8 @@ func (p *program) apiKeyCommand() *cobra.Command {
 		return nil
 	})
 	create.Flags().StringVar(&name, "name", "", "what the key is for")
-	list := p.keyCommand("list", "List the keys", p.listKeys)
-	revoke := p.keyCommand("revoke", "Revoke a key by its id", func(ctx context.Context, keys *auth.Service, args []string) error {
+	list := p.keyCommand("list", "List the keys", database.Open, p.listKeys)
+	revoke := p.keyCommand("revoke", "Revoke a key by its id", database.Open, func(ctx context.Context, keys *auth.Service, args []string) error {
 		id, err := uuid.Parse(args[0])
 		if err != nil {
 			return usage("%q is no id of a key: see api-key list", args[0])
@@ -74,7 +75,9 @@ func (p *program) listKeys(ctx context.Context, keys *auth.Service, _ []string) 
 	}
 }
 
-func (p *program) keyCommand(use, short string, run func(context.Context, *auth.Service, []string) error) *cobra.Command {
+type opener func(context.Context, database.Options) (*database.DB, error)
+
+func (p *program) keyCommand(use, short string, open opener, run func(context.Context, *auth.Service, []string) error) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: noArgs}
 	config := p.configured(cmd, false)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -82,10 +85,7 @@ func (p *program) keyCommand(use, short string, run func(context.Context, *auth.
 		if err != nil {
 			return err
 		}
-		if err := makeDataDir(c); err != nil {
-			return err
-		}
-		db, err := database.Open(cmd.Context(), database.Options{URL: c.DatabaseURL, Beside: true})
+		db, err := open(cmd.Context(), database.Options{URL: c.DatabaseURL, Beside: true, MustExist: true})
 		if err != nil {
 			return err
 		}
@@ -93,4 +93,20 @@ func (p *program) keyCommand(use, short string, run func(context.Context, *auth.
 		return errors.Join(err, db.Close())
 	}
 	return cmd
+}
+
+// openOrMake makes the database for the first key where there is none, so that an
+// installation can be set up before it first serves. It says so: whoever meant another
+// database gets a key that no host knows.
+func (p *program) openOrMake(ctx context.Context, o database.Options) (*database.DB, error) {
+	db, err := database.Open(ctx, o)
+	var missing *database.MissingError
+	if !errors.As(err, &missing) {
+		return db, err
+	}
+	o.MustExist = false
+	if db, err = database.Open(ctx, o); err == nil {
+		fmt.Fprintf(p.stdio.Err, "There was no database at %s: made a new one, which the key is for.\n", missing.At)
+	}
+	return db, err
 }

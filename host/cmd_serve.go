@@ -2,10 +2,11 @@ package host
 
 import (
 	"net"
-	"net/url"
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/zondarr/zondarr/host/internal/database"
 )
 
 func (p *program) serveCommand() *cobra.Command {
@@ -38,17 +39,8 @@ func (p *program) serveCommand() *cobra.Command {
 // loggable gives the settings without what is secret in them.
 func (c Config) loggable() []any {
 	return []any{
-		"addr", c.Addr, "base_url", c.BaseURL, "data_dir", c.DataDir, "database", whereIs(c.DatabaseURL),
+		"addr", c.Addr, "base_url", c.BaseURL, "data_dir", c.DataDir, "database", database.Display(c.DatabaseURL),
 		"plugin_dirs", c.PluginDirs, "trusted_proxies", c.TrustedProxies, "join_rate", c.JoinRate, "stop_timeout", c.StopTimeout.String(),
 		"metrics_addr", c.MetricsAddr, "log_level", c.LogLevel.String(), "rotating_key", c.SecretKeyPrev != "",
 	}
-}
-
-// whereIs gives a database URL without user, password and parameters.
-func whereIs(databaseURL string) string {
-	u, err := url.Parse(databaseURL)
-	if err != nil {
-		return "unreadable"
-	}
-	return u.Scheme + "://" + u.Host + u.Path
 }

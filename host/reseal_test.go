@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"entgo.io/ent"
 	"github.com/google/uuid"
 
 	"github.com/zondarr/zondarr/ent/db"
@@ -192,8 +193,8 @@ func TestResealLeavesConcurrentChanges(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if n, err := during.Rotate(t.Context(), values); err != nil || n != 1 {
-				t.Errorf("%s: %d, %v", table, n, err)
+			if found, replaced, err := during.Rotate(t.Context(), values); err != nil || found != 2 || replaced != 1 {
+				t.Errorf("%s: found %d, replaced %d, %v", table, found, replaced, err)
 			}
 			if now, _, err := column.get(t.Context(), d.Ent, changed); err != nil || string(now) != string(theirs) {
 				t.Errorf("%s: what was changed meanwhile was written over, %v", table, err)
@@ -241,4 +242,82 @@ func TestNoThirdKey(t *testing.T) {
 			t.Errorf("the old key alone, when all is back: %v", err)
 		}
 	})
+}
+
+// A host that was started before the change of keys seals under the old one. What it
+// seals while everything is sealed again is found; and where it does not stop, the old
+// key stays needed, and nothing is lost.
+func TestResealBesideAHostWithTheOldKey(t *testing.T) {
+	hosttest.EachDB(t, func(t *testing.T, d *database.DB) {
+		ctx := t.Context()
+		old, during := newBox(t, keyA, ""), newBox(t, keyB, keyA)
+		rows := sealedRows(t, d, old, 2)
+		busy, changes := false, 1
+		between := func(next ent.Mutator) ent.Mutator { // what is listed, and what is not replaced yet
+			return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+				if !busy && changes > 0 {
+					busy = true
+					changes--
+					for table, ids := range rows {
+						put(t, d, old, table, ids[0])
+					}
+					busy = false
+				}
+				return next.Mutate(ctx, m)
+			})
+		}
+		d.Ent.MediaServer.Use(between)
+		d.Ent.User.Use(between)
+		d.Ent.Link.Use(between)
+		if n, err := reseal(ctx, d, during); err != nil || n < 6 {
+			t.Errorf("%d, %v", n, err)
+		}
+		if changes != 0 {
+			t.Fatal("nothing was changed in between")
+		}
+		allOpen(t, d, newBox(t, keyB, ""), rows)
+
+		// The way back, with a host that never stops.
+		back := newBox(t, keyA, keyB)
+		old, changes = newBox(t, keyB, ""), 1_000_000
+		if _, err := reseal(ctx, d, back); err == nil || !strings.Contains(err.Error(), "under the old key") {
+			t.Errorf("beside a host that does not stop: %v", err)
+		}
+		changes = 0
+		if err := instance.CheckKey(ctx, d, newBox(t, keyA, "")); err == nil {
+			t.Error("the old key counts as no longer needed")
+		}
+		if _, err := reseal(ctx, d, back); err != nil {
+			t.Error(err)
+		}
+		allOpen(t, d, newBox(t, keyA, ""), rows)
+	})
+}
+
+// On PostgreSQL hosts that have both keys serve on; one that has only the old key stops
+// the change before anything is sealed under the new one.
+func TestResealSeesHosts(t *testing.T) {
+	at := hosttest.URL(t, database.Postgres)
+	rows := filled(t, at)
+	environ := []string{"ZONDARR_SECRET_KEY=" + keyB, "ZONDARR_SECRET_KEY_PREVIOUS=" + keyA}
+	host := func(box *secret.Box) *database.DB {
+		d, err := database.Open(t.Context(), database.Options{URL: at, Key: box.KeyID()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	behind := host(newBox(t, keyA, ""))
+	if code, _, problem := command(t, at, environ, "secret", "rotate"); code != 1 || !strings.Contains(problem, "start them again with both keys") || !strings.Contains(problem, "0 values") {
+		t.Errorf("beside a host with the old key: %d, %s", code, problem)
+	}
+	if err := behind.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ahead := host(newBox(t, keyB, keyA))
+	succeeds(t, at, environ, "secret", "rotate")
+	allOpen(t, ahead, newBox(t, keyB, ""), rows)
+	if err := ahead.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -59,7 +59,7 @@ func run(ctx context.Context, c Config, o options) (err error) {
 	}
 	defer func() { _ = listener.Close() }() // closed already, when the server ran
 
-	db, err := database.Open(ctx, database.Options{URL: c.DatabaseURL, Logger: log})
+	db, err := database.Open(ctx, database.Options{URL: c.DatabaseURL, Key: box.KeyID(), Logger: log})
 	if err != nil {
 		return err
 	}

@@ -12,20 +12,17 @@ import (
 	"math/big"
 	"slices"
 	"strings"
-	"time"
 
 	"entgo.io/ent/dialect/sql/schema"
 	"entgo.io/ent/schema/field"
 	"github.com/google/uuid"
 
+	"github.com/zondarr/zondarr/ent/db/instance"
 	"github.com/zondarr/zondarr/ent/db/migrate"
 )
 
 // ErrNotEmpty says that a copy has no empty place to go to.
 var ErrNotEmpty = errors.New("the target database is not empty")
-
-// ErrInUse says that hosts are connected to a PostgreSQL database that must be at rest.
-var ErrInUse = errors.New("hosts are still connected to the source database: stop them first")
 
 // CopiedTable is what was copied of one table.
 type CopiedTable struct {
@@ -40,104 +37,30 @@ type TableSum struct {
 	Checksum [sha256.Size]byte
 }
 
-// Copy moves an instance to another database, of either dialect, which must be empty:
-// every row in one transaction, read back and compared by table before it is committed.
-// Then the source is marked as moved, and Open refuses it. The hosts must be stopped.
-func Copy(ctx context.Context, from, to Options) (copied []CopiedTable, err error) {
-	source, err := Open(ctx, from)
-	if err != nil {
-		return nil, fmt.Errorf("open the source: %w", err)
-	}
-	defer func() { err = errors.Join(err, source.Close()) }()
-	if err := source.checkAtRest(ctx); err != nil {
-		return nil, err
-	}
-	target, err := Open(ctx, to)
-	if err != nil {
-		return nil, fmt.Errorf("open the target: %w", err)
-	}
-	defer func() { err = errors.Join(err, target.Close()) }()
-
-	copied, err = source.copyTo(ctx, target)
-	if err != nil {
-		return nil, Wrap("copy", "database", err)
-	}
-	if err := source.Set(ctx, KeyMovedTo, []byte(target.at.display())); err != nil {
-		return nil, fmt.Errorf("the copy is complete, but the source could not be marked as moved: %w", err)
+// copyTables copies every row from one transaction to another, and reads it back there.
+func copyTables(ctx context.Context, in, out *sql.Tx, to Dialect) (copied []CopiedTable, err error) {
+	for _, table := range parentsFirst(migrate.Tables) {
+		var rows int64
+		if err := out.QueryRowContext(ctx, fmt.Sprintf(`SELECT count(*) FROM "%s"`, table.Name)).Scan(&rows); err != nil {
+			return nil, fmt.Errorf("%s: %w", table.Name, err)
+		}
+		if rows > 0 {
+			return nil, fmt.Errorf("%w: %s has %d rows", ErrNotEmpty, table.Name, rows)
+		}
+		sent, err := copyTable(ctx, in, out, to, table)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", table.Name, err)
+		}
+		arrived, err := sumTable(ctx, out, table)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", table.Name, err)
+		}
+		if arrived != sent {
+			return nil, fmt.Errorf("%s: what arrived is not what was sent (%d rows of %d); nothing was changed", table.Name, arrived.Rows, sent.Rows)
+		}
+		copied = append(copied, CopiedTable{table.Name, sent})
 	}
 	return copied, nil
-}
-
-// checkAtRest finds other hosts on PostgreSQL; on SQLite we hold the lock.
-func (d *DB) checkAtRest(ctx context.Context) error {
-	if d.Dialect == SQLite {
-		return nil
-	}
-	// A connection that was just closed, such as the one that migrated, takes a moment to
-	// disappear.
-	for range 20 {
-		var others int
-		err := d.driver.read.db.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity
-			WHERE datname = current_database() AND application_name = current_setting('application_name')
-			AND pid <> pg_backend_pid()`).Scan(&others)
-		if err != nil {
-			return Wrap("look for", "hosts", err)
-		}
-		if others < d.driver.read.db.Stats().OpenConnections {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-	return ErrInUse
-}
-
-func (d *DB) copyTo(ctx context.Context, target *DB) (copied []CopiedTable, err error) {
-	// One snapshot of the source, one transaction on the target.
-	in, err := d.driver.read.db.BeginTx(ctx, d.snapshot())
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = in.Rollback() }()
-	out, err := target.driver.write.db.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = out.Rollback() }() // does nothing after the commit
-	for _, tx := range []struct {
-		*sql.Tx
-		dialect Dialect
-	}{{in, d.Dialect}, {out, target.Dialect}} {
-		if tx.dialect == Postgres {
-			if _, err := tx.ExecContext(ctx, "SET LOCAL statement_timeout = 0"); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for _, table := range parentsFirst(migrate.Tables) {
-		there, err := sumTable(ctx, out, table)
-		if err != nil {
-			return nil, err
-		}
-		if there.Rows > 0 {
-			return nil, fmt.Errorf("%w: %s has %d rows", ErrNotEmpty, table.Name, there.Rows)
-		}
-		sum, err := copyTable(ctx, in, out, target.Dialect, table)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", table.Name, err)
-		}
-		if there, err = sumTable(ctx, out, table); err != nil {
-			return nil, fmt.Errorf("%s: %w", table.Name, err)
-		}
-		if there != sum {
-			return nil, fmt.Errorf("%s: what arrived is not what was sent (%d rows of %d); nothing was changed", table.Name, there.Rows, sum.Rows)
-		}
-		copied = append(copied, CopiedTable{table.Name, sum})
-	}
-	return copied, out.Commit()
 }
 
 // snapshot is how to read several tables as they were at one moment.
@@ -235,7 +158,11 @@ func sumTable(ctx context.Context, tx *sql.Tx, table *schema.Table) (TableSum, e
 
 // eachRow gives every row of a table, as values that either database takes; nil is NULL.
 func eachRow(ctx context.Context, tx *sql.Tx, table *schema.Table, fn func([]any) error) (err error) {
-	rows, err := tx.QueryContext(ctx, fmt.Sprintf(`SELECT %s FROM "%s"`, columnList(table), table.Name))
+	which := ""
+	if table.Name == instance.Table { // the marks of a move belong to one place
+		which = fmt.Sprintf(` WHERE "%s" NOT IN ('%s', '%s')`, instance.FieldID, KeyMovingTo, KeyMovedFrom)
+	}
+	rows, err := tx.QueryContext(ctx, fmt.Sprintf(`SELECT %s FROM "%s"%s`, columnList(table), table.Name, which))
 	if err != nil {
 		return err
 	}
@@ -252,7 +179,9 @@ func eachRow(ctx context.Context, tx *sql.Tx, table *schema.Table, fn func([]any
 		}
 		row := make([]any, len(into))
 		for i, v := range into {
-			row[i] = scanned(v)
+			if row[i], err = scanned(v); err != nil {
+				return fmt.Errorf("column %s: %w", table.Columns[i].Name, err)
+			}
 		}
 		if err := fn(row); err != nil {
 			return err
@@ -279,37 +208,37 @@ func scanner(c *schema.Column) (any, error) {
 	return nil, fmt.Errorf("column %s has a type that cannot be copied: %s", c.Name, c.Type)
 }
 
-func scanned(v any) any {
+// scanned is the value that a scanner took in; nil is NULL, and nothing else.
+func scanned(v any) (any, error) {
+	valid, value := false, any(nil)
 	switch v := v.(type) {
 	case *sql.Null[uuid.UUID]:
-		if v.Valid {
-			return v.V
-		}
+		valid, value = v.Valid, v.V
 	case *sql.NullTime:
-		if v.Valid {
-			return Micro(v.Time)
-		}
+		valid, value = v.Valid, Micro(v.Time)
 	case *sql.NullBool:
-		if v.Valid {
-			return v.Bool
-		}
+		valid, value = v.Valid, v.Bool
 	case *sql.NullInt64:
-		if v.Valid {
-			return v.Int64
-		}
+		valid, value = v.Valid, v.Int64
 	case *sql.NullString:
-		if v.Valid {
-			return v.String
-		}
+		valid, value = v.Valid, v.String
 	case *any:
 		switch b := (*v).(type) {
+		case nil:
 		case []byte:
-			return append([]byte{}, b...) // not nil, even if empty
+			valid, value = true, append([]byte{}, b...) // not nil, even if empty
 		case string:
-			return []byte(b)
+			valid, value = true, []byte(b)
+		default:
+			return nil, fmt.Errorf("the driver gives a value that cannot be copied: %T", b)
 		}
+	default:
+		return nil, fmt.Errorf("no value is read from a %T", v)
 	}
-	return nil
+	if !valid {
+		return nil, nil //nolint:nilnil // NULL is a value
+	}
+	return value, nil
 }
 
 // add counts a row in. Rows differ by their keys, so that combining their hashes by XOR

@@ -70,11 +70,12 @@ func TestCopy(t *testing.T) {
 					t.Errorf("the source opens: %v", err)
 				}
 				// An admin may take it back.
-				from.Moved = true
-				s := open(t, from)
-				defer closed(t, s)
-				if err := s.Unset(t.Context(), database.KeyMovedTo); err != nil {
-					t.Error(err)
+				if to, err := database.TakeBack(t.Context(), from); err != nil || to != moved.To {
+					t.Errorf("taken back from %q: %v", to, err)
+				}
+				closed(t, open(t, from))
+				if to, err := database.TakeBack(t.Context(), from); err != nil || to != "" {
+					t.Errorf("nothing was to be taken back: %q, %v", to, err)
 				}
 			})
 		}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-	"github.com/lib/pq"
 
 	"github.com/zondarr/zondarr/ent/db"
 	"github.com/zondarr/zondarr/ent/db/instance"
@@ -21,10 +20,16 @@ type Options struct {
 	// URL is the database: sqlite://… or postgres://… (see CheckURL).
 	URL string
 	// Beside opens a SQLite file beside a running host, for a command that only adds or
-	// reads. It migrates only where no host holds the file. PostgreSQL is always shared.
+	// reads. It migrates only where no host holds the file, and as long as it is open the
+	// file is not replaced by a restore. PostgreSQL is always shared.
 	Beside bool
-	// Moved opens a database even if it was marked as moved.
-	Moved bool
+	// MustExist fails with a *MissingError where there is no database yet, and makes
+	// nothing: for a command that would do its work on an empty one, and say that all is
+	// well.
+	MustExist bool
+	// Key names the secret key that this process seals under (secret.Box.KeyID), "" if it
+	// seals nothing. On PostgreSQL it shows to others (Alone).
+	Key string
 	// Logger is told of migrations; nil is silence.
 	Logger *slog.Logger
 	// Migrations are the folders sqlite and postgres; nil is those of package migrations.
@@ -40,33 +45,41 @@ type DB struct {
 
 	at     location
 	driver *entDriver
-	lock   *flock.Flock // on SQLite, unless opened beside
+	lock   *flock.Flock // on SQLite: of the host, or what those beside it share
 }
 
 // Open migrates and opens the database. On SQLite it fails with ErrLocked while another
 // host has the file; on a database that a newer Zondarr has migrated it fails with a
 // *VersionError, on one that was moved elsewhere with a *MovedError. Its errors never
-// contain the URL.
+// contain the password of the URL.
 func Open(ctx context.Context, opts Options) (*DB, error) {
+	d, err := openMarked(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.checkMoved(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// openMarked opens a database even if it was marked as moved.
+func openMarked(ctx context.Context, opts Options) (d *DB, err error) {
 	at, err := opts.location()
 	if err != nil {
 		return nil, err
 	}
-	var d *DB
+	if opts.MustExist {
+		if err := at.exists(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if at.dialect == Postgres {
 		d, err = openPostgres(ctx, at)
 	} else {
 		d, err = openSQLiteDB(ctx, at, opts.Beside)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if !opts.Moved {
-		if err := d.checkMoved(ctx); err != nil {
-			return nil, errors.Join(err, d.Close())
-		}
-	}
-	return d, nil
+	return d, err
 }
 
 // location is where the database is, and how it is migrated there.
@@ -82,22 +95,39 @@ func (o Options) location() (location, error) {
 	if at.files == nil {
 		at.files = migrations.Files
 	}
+	if at.dialect == Postgres {
+		at.sign(o.Key)
+	}
 	return at, nil
+}
+
+// Display is a database URL for messages and logs: without its password and parameters.
+func Display(raw string) string {
+	at, err := parseURL(raw)
+	if err != nil {
+		return "unreadable"
+	}
+	return at.display()
 }
 
 func openSQLiteDB(ctx context.Context, at location, beside bool) (_ *DB, err error) {
 	d := &DB{Dialect: SQLite, at: at}
 	if beside {
+		d.lock, err = shareSQLite(ctx, at.path)
+	} else {
+		d.lock, err = lockSQLite(at.path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.lock.Unlock())
+		}
+	}()
+	if beside {
 		err = migrateBeside(ctx, at)
 	} else {
-		if d.lock, err = lockSQLite(at.path); err != nil {
-			return nil, err
-		}
-		defer func() {
-			if err != nil {
-				err = errors.Join(err, d.lock.Unlock())
-			}
-		}()
 		_, err = migrateUp(ctx, at)
 	}
 	if err != nil {
@@ -125,9 +155,9 @@ func openPostgres(ctx context.Context, at location) (*DB, error) {
 	if _, err := migrateUp(ctx, at); err != nil {
 		return nil, explain(err)
 	}
-	connector, err := pq.NewConnector(at.server.String())
+	connector, err := at.connector()
 	if err != nil {
-		return nil, errors.New("the postgres:// URL has a parameter that the driver does not accept")
+		return nil, err
 	}
 	handle := sql.OpenDB(connector)
 	handle.SetMaxOpenConns(at.maxConns)

@@ -3,7 +3,8 @@
 //
 // Open gives a *DB whose Ent is the client that the nouns query with. It migrates first
 // (package migrations, on a handle of its own), refuses a database that a newer Zondarr
-// has migrated, and on SQLite holds a file lock for as long as the DB lives, so that
+// has migrated and one whose references a migration has broken, and on SQLite holds a
+// file lock for as long as the DB lives, so that
 // one file has one host.
 //
 //   - WithTx is the only way into a transaction; it belongs to the outermost exported
@@ -17,7 +18,9 @@
 //   - Lease is the right to do what only one host may do, for a while, in the time of
 //     the database (Time).
 //   - Set, Get and Unset keep what the instance knows of itself.
-//   - Backup, Restore and Copy move a whole instance.
+//   - Backup, Restore and Copy move a whole instance; a database that was moved is
+//     refused from the moment that its copy is begun, until TakeBack.
+//   - Alone finds other processes of Zondarr on PostgreSQL, where no file lock does.
 //
 // It knows the tables by ent's description alone, and nothing of what the rows mean:
 // no secrets are opened here, no rule of an invitation is known.

@@ -2,9 +2,7 @@ package database
 
 import (
 	"context"
-	"fmt"
 
-	"github.com/zondarr/zondarr/ent/db"
 	"github.com/zondarr/zondarr/ent/db/instance"
 )
 
@@ -16,30 +14,14 @@ const (
 	KeyPaused = "paused"
 	// KeyMovedTo is set on the source of a copy: where the instance lives now.
 	KeyMovedTo = "moved_to"
+	// KeyMovingTo is set on the source while a copy is made: the id of the move, a blank,
+	// and where the instance will live.
+	KeyMovingTo = "moving_to"
+	// KeyMovedFrom is set in a complete copy: the id of the move that made it.
+	KeyMovedFrom = "moved_from"
 	// KeyFingerprint is set in a backup: which secret key opens what is sealed in it.
 	KeyFingerprint = "key_fingerprint"
 )
-
-// MovedError says that the instance lives elsewhere now.
-type MovedError struct {
-	To string // the other database, without its password
-}
-
-func (e *MovedError) Error() string {
-	return fmt.Sprintf("this instance was moved to %s; two hosts on two copies would undo each other's work. "+
-		"Set the database URL to the new one", e.To)
-}
-
-func (d *DB) checkMoved(ctx context.Context) error {
-	row, err := d.Ent.Instance.Query().Where(instance.ID(KeyMovedTo)).Only(ctx)
-	switch {
-	case db.IsNotFound(err):
-		return nil
-	case err != nil:
-		return Wrap("read", "instance", err)
-	}
-	return &MovedError{To: string(row.Value)}
-}
 
 // Set keeps a value of the instance, in place of the one before.
 func (d *DB) Set(ctx context.Context, key string, value []byte) error {

@@ -149,6 +149,9 @@ func (k *key) sum(parts []string) []byte {
 	return m.Sum(nil)
 }
 
+// KeyID names the current key without telling it, in short: eight hexadecimal digits.
+func (b *Box) KeyID() string { return hex.EncodeToString(b.current.id[:]) }
+
 // KeyOf names the key that opens a sealed value without telling it, or "" where
 // the box has another.
 func (b *Box) KeyOf(sealed []byte) string {

@@ -15,30 +15,34 @@ type Value struct {
 	Replace func(ctx context.Context, sealed []byte) (bool, error)
 }
 
-// Rotate seals every value again that is not under the current key, and gives how
-// many it replaced. It can be stopped and begun again, and leaves alone what somebody
-// changes meanwhile: that is under the current key already. One that opens under
-// neither key ends it, with its name and ErrWrongKey.
-func (b *Box) Rotate(ctx context.Context, values []Value) (replaced int, err error) {
+// Rotate seals every value again that is not under the current key, and gives how many
+// it found so and how many it replaced. One that opens under neither key ends it, with
+// its name and ErrWrongKey.
+//
+// It leaves alone what somebody changes meanwhile, and cannot know under which key that
+// is now: the values are listed again, and again, until none is found. So it can be
+// stopped and begun again at any point.
+func (b *Box) Rotate(ctx context.Context, values []Value) (found, replaced int, err error) {
 	for _, v := range values {
 		if b.Current(v.Sealed) {
 			continue
 		}
+		found++
 		plaintext, err := b.Open(v.Context, v.Sealed)
 		if err != nil {
-			return replaced, fmt.Errorf("%s: %w", v.Name, err)
+			return found, replaced, fmt.Errorf("%s: %w", v.Name, err)
 		}
 		sealed, err := b.Seal(v.Context, plaintext)
 		if err != nil {
-			return replaced, fmt.Errorf("%s: %w", v.Name, err)
+			return found, replaced, fmt.Errorf("%s: %w", v.Name, err)
 		}
 		ok, err := v.Replace(ctx, sealed)
 		if err != nil {
-			return replaced, fmt.Errorf("%s: %w", v.Name, err)
+			return found, replaced, fmt.Errorf("%s: %w", v.Name, err)
 		}
 		if ok {
 			replaced++
 		}
 	}
-	return replaced, nil
+	return found, replaced, nil
 }
