@@ -73,6 +73,9 @@ func (c *client) prepare(ctx context.Context, guest principal, id string, librar
 	if err := c.exist(ctx, r, libraries); err != nil {
 		return roster{}, invitee{}, sharing{}, err
 	}
+	if r, err = c.widened(ctx, r); err != nil {
+		return roster{}, invitee{}, sharing{}, err
+	}
 	_, elsewhere := r.otherServer(who)
 	set, err := c.settingsFor(ctx, r, who, nil, asked.orDefaults(elsewhere))
 	return r, who, set, err
@@ -172,6 +175,10 @@ func (c *client) exist(ctx context.Context, r roster, libraries selection) error
 // ones come from before the person was suspended. Since the set also holds on
 // the owner's other servers, it is not changed for somebody who uses one.
 func (c *client) settingsFor(ctx context.Context, r roster, who invitee, saved *sharing, asked wishes) (sharing, error) {
+	r, err := c.widened(ctx, r)
+	if err != nil {
+		return sharing{}, err
+	}
 	base := sharing{}
 	other, elsewhere := r.otherServer(who)
 	switch {

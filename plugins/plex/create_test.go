@@ -560,6 +560,40 @@ func TestCreateWithOlderLists(t *testing.T) {
 	}
 }
 
+// Where only the older lists are left, they tell of one server: who uses another
+// one of the owner is read elsewhere, since what is allowed holds there too. When
+// that list is gone as well, nothing is written blindly.
+func TestCreateWithOlderListsKeepsWhatHoldsElsewhere(t *testing.T) {
+	kept := plextest.Settings{AllowSync: true, FilterMovies: "label=a"}
+	for _, gone := range []string{"/api/v2/shared_servers/owned/*", "/api/v2/shared_servers/owned/accepted"} {
+		r := newRig(t)
+		r.fake.MustAddShare(plextest.ShareSpec{Server: r.second.ID(), Invited: "alice", AllLibraries: true, Accepted: true, Settings: kept})
+		r.fake.AddFault(plextest.Fault{Kind: plextest.FaultGone, Path: gone})
+		grant := sdk.Grant{Libraries: r.only("Movies")}
+		_, err := r.create(r.alice, grant)
+		r.want(err, sdk.ReasonAccessNotApplied, "may download there", "Nothing was changed")
+		r.wantNoWrites()
+
+		r.fake.AddFault(plextest.Fault{Kind: plextest.FaultGone, Path: "/api/users"})
+		_, err = r.create(r.alice, grant)
+		r.want(err, sdk.ReasonEndpointGone, "GET /api/users")
+		wantUndone(t, err)
+		_, err = r.create(r.bob, grant)
+		r.want(err, sdk.ReasonEndpointGone, "GET /api/users")
+		r.wantNoWrites()
+
+		r.fake.ClearFaults()
+		r.fake.AddFault(plextest.Fault{Kind: plextest.FaultGone, Path: gone})
+		grant.Permissions = map[string]sdk.Tri{sdk.PermissionDownload: sdk.Allow}
+		if _, err := r.create(r.alice, grant); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.fake.SharingSettings(r.owner.ID, r.alice.ID); got != kept {
+			t.Errorf("%s: settings %+v, want %+v", gone, got, kept)
+		}
+	}
+}
+
 // A plex.tv that hangs for good: the call ends in its time, and says that nobody
 // knows.
 func TestCreateEndsInTime(t *testing.T) {

@@ -19,6 +19,8 @@ type roster struct {
 	// elsewhere are the shares of the owner's other servers. They are never
 	// written to, but their people's permissions are the same set.
 	elsewhere []share
+	// narrow says that the list which tells about them is gone.
+	narrow bool
 	// leftovers are rows of withdrawn invites that only the older list has. They
 	// give nobody access, but stand in the way of a new invite.
 	leftovers []share
@@ -50,6 +52,7 @@ func (c *client) roster(ctx context.Context, machine string, owner account) (ros
 	case !newer:
 		c.log.WarnContext(ctx, "plex.tv no longer offers the newer lists of shares; the older one is used")
 	}
+	r.narrow = errAccepted != nil
 	r.collect(pending, accepted, older, newer)
 
 	members, err := c.members(ctx, owner)
@@ -99,6 +102,27 @@ func (r *roster) collect(pending, accepted, older []share, newer bool) {
 		}
 		add(sh)
 	}
+}
+
+// widened adds, where the lists tell about one server only, who uses another one of
+// the owner. Without knowing that, nothing may be written that holds there too.
+func (c *client) widened(ctx context.Context, r roster) (roster, error) {
+	if !r.narrow {
+		return r, nil
+	}
+	rows, err := c.connections(ctx)
+	if err != nil {
+		return r, err
+	}
+	for _, row := range rows {
+		for _, s := range row.Servers {
+			if s.Machine != r.machine {
+				r.elsewhere = append(r.elsewhere, share{ID: s.ShareID, Machine: s.Machine, Who: invitee{id: row.ID}, Accepted: true})
+			}
+		}
+	}
+	r.narrow = false
+	return r, nil
 }
 
 // firstGone gives the error that names a removed endpoint.

@@ -59,10 +59,16 @@ type friendRow struct {
 	FilterMusic        string `xml:"filterMusic,attr"`
 	FilterPhotos       string `xml:"filterPhotos,attr"`
 	FilterTelevision   string `xml:"filterTelevision,attr"`
+	// Servers are the owner's servers that the person has accepted.
+	Servers []struct {
+		ShareID string `xml:"id,attr"`
+		Machine string `xml:"machineIdentifier,attr"`
+	} `xml:"Server"`
 }
 
 // connections lists everybody the owner is connected with. People who are gone
-// linger there, so it says who somebody is, never who has access.
+// linger there, so it says who somebody is, and who may use another server, never
+// who has access to this one.
 func (c *client) connections(ctx context.Context) ([]friendRow, error) {
 	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/users", as: c.owner, always: true})
 	if err != nil {
