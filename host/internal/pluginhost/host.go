@@ -90,6 +90,7 @@ func New(c Config) *Host {
 	if c.Policy == (Policy{}) {
 		c.Policy = DefaultPolicy()
 	}
+	c.Policy.StopGrace = min(c.Policy.StopGrace, maxStopGrace)
 	if c.RunDir == "" {
 		c.RunDir = filepath.Join(c.DataDir, "run")
 	}

@@ -7,8 +7,15 @@ import (
 	"github.com/zondarr/zondarr/host/internal/registry"
 )
 
-// Policy holds every time and limit of the plugin host, so that a test can set
+// Policy holds the times and limits of the plugin host, so that a test can set
 // them. DefaultPolicy gives what the product uses; a zero Policy does not work.
+//
+// A few are fixed on purpose, since no setting would serve anybody: how long the
+// database may take (recordTimeout), how often the first look at a directory is
+// repeated within twice Settle (patientScan), how long the secret of a single call
+// is taken out of the log (scrubFor), and in the registry how long a process is
+// mistrusted whose connection broke (suspicion) and a server's limits are
+// remembered without a call (limitKeep).
 type Policy struct {
 	// Calls are the times and limits of calls to plugins.
 	Calls registry.CallPolicy
@@ -51,9 +58,9 @@ type Policy struct {
 	CrashWindow time.Duration
 
 	// DrainTimeout is how long calls in flight may take once their process is
-	// to go, StopGrace how long the process may take to end when asked, and
-	// PipeGrace how long its output is read after it ended, if somebody else
-	// still holds the pipes.
+	// to go, StopGrace how long the process may take to end when asked, at most
+	// 2 s, after which go-plugin kills it in any case, and PipeGrace how long its
+	// output is read after it ended, if somebody else still holds the pipes.
 	DrainTimeout time.Duration
 	StopGrace    time.Duration
 	PipeGrace    time.Duration
@@ -84,6 +91,9 @@ type Rlimits struct {
 	Data uint64
 }
 
+// maxStopGrace is how long go-plugin waits for a process that it asked to end.
+const maxStopGrace = 2 * time.Second
+
 // DefaultPolicy gives what the product uses.
 func DefaultPolicy() Policy {
 	return Policy{
@@ -93,7 +103,7 @@ func DefaultPolicy() Policy {
 		HealthEvery: 15 * time.Second, HealthTimeout: 2 * time.Second, HealthFailures: 3,
 		BackoffMin: 250 * time.Millisecond, BackoffMax: 30 * time.Second, BackoffJitter: 0.25, HealthyAfter: time.Minute,
 		CrashLoop: 5, CrashWindow: 10 * time.Minute,
-		DrainTimeout: 30 * time.Second, StopGrace: 3 * time.Second, PipeGrace: 250 * time.Millisecond,
+		DrainTimeout: 30 * time.Second, StopGrace: maxStopGrace, PipeGrace: 250 * time.Millisecond,
 		OutputTail: 64 << 10, OutputLine: 8 << 10, OutputRate: 8 << 20, LogRate: 50, LogBurst: 500,
 		Rlimits: Rlimits{OpenFiles: 1024, Data: 1 << 30},
 	}

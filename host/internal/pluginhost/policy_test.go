@@ -29,6 +29,19 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
+// What go-plugin does not do is not promised.
+func TestStopGraceIsBounded(t *testing.T) {
+	for asked, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Hour: maxStopGrace} {
+		h := newHouse(t, withPolicy(func(p *Policy) { p.StopGrace = asked }))
+		if h.policy.StopGrace != want || h.launcher.policy.StopGrace != want {
+			t.Errorf("asked for %s, it is %s", asked, h.policy.StopGrace)
+		}
+	}
+	if d := DefaultPolicy().StopGrace; d > maxStopGrace {
+		t.Errorf("the default is %s", d)
+	}
+}
+
 func TestCrashHistory(t *testing.T) {
 	p := DefaultPolicy()
 	var c crashes

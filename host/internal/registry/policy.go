@@ -2,13 +2,14 @@ package registry
 
 import "time"
 
-// CallPolicy holds every time and limit that a call keeps to.
+// CallPolicy holds the times and limits that a call keeps to; suspicion and
+// limitKeep are fixed.
 type CallPolicy struct {
 	// ReadyWait is how long a call waits in all for a plugin that is starting or
 	// coming back.
 	ReadyWait time.Duration
 	// Test, Read, List and Write are the deadlines of the verbs, from the moment
-	// a call is sent. ListIdle ends a list that makes no progress.
+	// a call is sent. ListIdle ends a list of which no user came for so long.
 	Test, Read, List, ListIdle, Write time.Duration
 	// QueueWait is how long a call waits for its turn at one server.
 	QueueWait time.Duration
