@@ -105,6 +105,74 @@ func TestSetLibraryAccess(t *testing.T) {
 	})
 }
 
+// R3.6: the channels of extensions, which no library holds, come with all libraries
+// and go with them. What was picked by hand stays.
+func TestChannelsGoWithAllLibraries(t *testing.T) {
+	channel := strings.Repeat("cd", 16)
+	eachVersion(t, func(t *testing.T, u *upstream, c *client) {
+		all := sdk.LibraryAccess{Mode: sdk.LibraryAll}
+		set := func(id string, access sdk.LibraryAccess) error {
+			_, err := c.SetLibraryAccess(t.Context(), sdk.SetLibraryAccessRequest{ID: id, Access: access})
+			return err
+		}
+		resume := func(id string, access sdk.LibraryAccess) error {
+			_, err := c.Resume(t.Context(), sdk.ResumeRequest{ID: id, Grant: sdk.Grant{Libraries: access}})
+			return err
+		}
+		for how, change := range map[string]func(string, sdk.LibraryAccess) error{"set": set, "resumed": resume} {
+			for _, some := range []sdk.LibraryAccess{{Mode: sdk.LibraryNone}, only(u.movies).Libraries} {
+				for _, start := range []sdk.LibraryAccess{all, some} {
+					id := must(c.CreateUser(t.Context(), newBob(sdk.Grant{Libraries: start})))(t).User.ID
+					wantChannels := func(when string, want bool) {
+						t.Helper()
+						if p := mustHave(t, u, id).Policy; p.EnableAllChannels != want {
+							t.Errorf("%s %s, from %s to %s: all channels is %t", how, when, start.Mode, some.Mode, p.EnableAllChannels)
+						}
+					}
+					wantChannels("made", start.Mode == sdk.LibraryAll)
+					for _, access := range []sdk.LibraryAccess{some, all, some} {
+						if err := change(id, access); err != nil {
+							t.Fatal(err)
+						}
+						wantChannels("changed", access.Mode == sdk.LibraryAll)
+					}
+					if err := u.SetPolicy(id, func(p *jellyfintest.Policy) {
+						p.EnableAllChannels, p.EnabledChannels = true, []string{channel}
+					}); err != nil {
+						t.Fatal(err)
+					}
+					for _, access := range []sdk.LibraryAccess{some, only(u.shows).Libraries, {Mode: sdk.LibraryNone}} {
+						if err := change(id, access); err != nil {
+							t.Fatal(err)
+						}
+						wantChannels("picked by hand", true)
+					}
+					for _, access := range []sdk.LibraryAccess{all, some} {
+						if err := change(id, access); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if got := mustHave(t, u, id).Policy.EnabledChannels; !sameIDs(got, []string{channel}) {
+						t.Errorf("%s: the channels are %q", how, got)
+					}
+					if err := u.RemoveUser(id); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		// Whoever has them taken away by hand keeps that, too.
+		id := u.AddUser("carol", password, func(p *jellyfintest.Policy) { p.EnableAllChannels = false })
+		must(c.SetPermissions(t.Context(), sdk.SetPermissionsRequest{ID: id, Permissions: map[string]sdk.Tri{sdk.PermissionSync: sdk.Deny}}))(t)
+		if err := set(id, all); err != nil || mustHave(t, u, id).Policy.EnableAllChannels {
+			t.Errorf("all libraries, as before, brought the channels back: %v", err)
+		}
+	})
+	if note := New().Describe().Traits.LibraryNote; !strings.Contains(note, "channels") {
+		t.Errorf("it is not told: %q", note)
+	}
+}
+
 // R3.12: what is named changes, the rest stays.
 func TestSetPermissions(t *testing.T) {
 	eachVersion(t, func(t *testing.T, u *upstream, c *client) {

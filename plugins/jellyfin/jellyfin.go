@@ -49,7 +49,8 @@ func (Plugin) Describe() sdk.Description {
 			LibraryModes:      []sdk.LibraryMode{sdk.LibraryAll, sdk.LibraryNone, sdk.LibraryOnly},
 			AllIncludesFuture: true,
 			SuspendNote:       "Suspending signs the person out everywhere. " + lyricsNote,
-			LibraryNote:       "Collections and playlists show what they hold from the libraries that a person may see. " + lyricsNote,
+			LibraryNote: "Collections and playlists show what they hold from the libraries that a person may see. " +
+				"The channels of extensions come with all libraries and go with them. " + lyricsNote,
 		},
 		// Jellyfin hashes passwords and rewrites whole users, each for tenths of
 		// a second, and locks its database meanwhile.

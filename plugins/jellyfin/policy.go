@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/zondarr/zondarr/sdk"
@@ -44,11 +45,16 @@ type policyFields struct {
 // a bool, an int64 or a list of ids.
 type overlay map[string]any
 
-// over gives the policy with the overlay on top, all else as it was.
+// over gives the policy with the overlay on top, all else as it was. The channels of
+// extensions are in no library: whoever gets all libraries gets all of those, and loses
+// them with all libraries. Channels that were picked one by one stay.
 func (o overlay) over(p policy) (policy, error) {
 	out := maps.Clone(p)
 	if out == nil {
 		out = policy{}
+	}
+	if all, named := o["EnableAllFolders"].(bool); named && !holds(p["EnableAllFolders"], all) {
+		out["EnableAllChannels"] = json.RawMessage(strconv.FormatBool(all))
 	}
 	for member, value := range o {
 		raw, err := json.Marshal(value)
@@ -194,8 +200,6 @@ func grantOverlay(v version, g sdk.Grant) (overlay, error) {
 	}
 	maps.Copy(o, named)
 	o["IsAdministrator"], o["IsDisabled"] = false, false
-	// The channels of extensions are in no library: whoever was given certain
-	// libraries, or none, was not given those.
 	o["EnableAllChannels"], o["EnabledChannels"] = g.Libraries.Mode == sdk.LibraryAll, []string{}
 	return o, nil
 }
