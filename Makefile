@@ -54,11 +54,15 @@ generate:
 	$(GO) tool -modfile=tools/buf.mod buf generate
 	$(GO) test ./host/internal/api -run Golden -update
 
-# The tests start a server of their own from the machine's PostgreSQL binaries.
+# The tests start a server of their own from the machine's PostgreSQL binaries, and a
+# PgBouncer in front of it.
 postgres:
 	@[ -n "$$ZONDARR_TEST_POSTGRES_URL" ] || command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || \
 	  { echo 'installing PostgreSQL for the tests'; apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql; } || \
 	  { echo 'The tests need PostgreSQL: install it, or set ZONDARR_TEST_POSTGRES_URL.' >&2; exit 1; }
+	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; command -v pgbouncer >/dev/null || \
+	  { echo 'installing PgBouncer for the tests'; apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends pgbouncer; } || \
+	  { echo 'The tests need PgBouncer: install it.' >&2; exit 1; }
 
 gcc:
 	@command -v gcc >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends gcc libc6-dev; } || \

@@ -25,7 +25,7 @@ func (d *DB) Lease(ctx context.Context, name, owner string, ttl time.Duration) (
 		return 0, false, Wrap("take", "lease", err)
 	}
 	defer rows.Close()
-	if rows.Next() {
+	for rows.Next() { // to the end: only then has it been committed
 		held = true
 		if err := rows.Scan(&fence); err != nil {
 			return 0, false, Wrap("take", "lease", err)

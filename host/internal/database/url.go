@@ -1,6 +1,7 @@
 package database
 
 import (
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"entgo.io/ent/dialect"
+	"github.com/lib/pq"
 )
 
 // Dialect is the kind of database, by the name that ent gives it.
@@ -31,6 +33,9 @@ type location struct {
 
 	maxConns       int
 	statementCache bool
+	// settings are those of perConnection where a pooler would refuse them in the URL: set
+	// in each transaction instead.
+	settings map[string]string
 
 	files  fs.FS // the migrations
 	logger *slog.Logger
@@ -53,8 +58,11 @@ func CheckURL(raw string) error {
 //	postgres://user:password@host:5432/name?sslmode=verify-full
 //
 // PostgreSQL's parameters are those of lib/pq; two more are ours: max_conns (the pool
-// limit) and statement_cache=off (for connection poolers that cannot keep prepared
-// statements).
+// limit) and statement_cache=off, for a pooler that gives each transaction another server
+// connection (PgBouncer with pool_mode=transaction and default_pool_size of 2 or more).
+// Nothing then outlives a transaction or is asked outside one. Parameters that the pooler
+// does not know it refuses: it must list them in ignore_startup_parameters; those of
+// perConnection never reach it that way.
 func parseURL(raw string) (location, error) {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
@@ -132,18 +140,17 @@ func parsePostgres(raw string) (location, error) {
 		"connect_timeout":  "10", // seconds
 		"application_name": "zondarr",
 	}
-	if l.statementCache { // a pooler refuses to set what it does not know
-		maps.Copy(defaults, map[string]string{
-			"statement_timeout":                   "30000", // milliseconds
-			"idle_in_transaction_session_timeout": "60000",
-			// As on an SSD or in memory: with the default of spinning disks, lists of one
-			// server walk the list of all and throw most away.
-			"random_page_cost": "1.1",
-		})
-	}
+	maps.Copy(defaults, perConnection())
 	for name, value := range defaults {
 		if !q.Has(name) {
 			q.Set(name, value)
+		}
+	}
+	if !l.statementCache {
+		l.settings = map[string]string{}
+		for name := range perConnection() {
+			l.settings[name] = q.Get(name)
+			q.Del(name)
 		}
 	}
 	q.Set("timezone", "UTC") // or times come back in the server's zone
@@ -151,15 +158,45 @@ func parsePostgres(raw string) (location, error) {
 	return l, nil
 }
 
+// timeLimits are the parameters that end what takes long.
+var timeLimits = []string{"statement_timeout", "idle_in_transaction_session_timeout"}
+
+// perConnection is the settings of PostgreSQL that we rely on, and their defaults.
+func perConnection() map[string]string {
+	return map[string]string{
+		"statement_timeout":                   "30000", // milliseconds
+		"idle_in_transaction_session_timeout": "60000",
+		// As on an SSD or in memory: with the default of spinning disks, lists of one
+		// server walk the list of all and throw most away.
+		"random_page_cost": "1.1",
+	}
+}
+
 // unlimited is the same server without time limits: migrating and copying take what
 // they take.
-func (l location) unlimited() string {
+func (l location) unlimited() location {
 	u := *l.server
 	q := u.Query()
-	if l.statementCache {
-		q.Set("statement_timeout", "0")
-		q.Set("idle_in_transaction_session_timeout", "0")
+	l.server, l.settings = &u, maps.Clone(l.settings)
+	for _, name := range timeLimits {
+		if l.statementCache {
+			q.Set(name, "0")
+		} else {
+			l.settings[name] = "0"
+		}
 	}
 	u.RawQuery = q.Encode()
-	return u.String()
+	return l
+}
+
+// connector opens connections to PostgreSQL.
+func (l location) connector() (driver.Connector, error) {
+	c, err := pq.NewConnector(l.server.String())
+	if err != nil {
+		return nil, errors.New("the postgres:// URL has a parameter that the driver does not accept")
+	}
+	if l.statementCache {
+		return c, nil
+	}
+	return poolerConnector{c, setLocal(l.settings)}, nil
 }

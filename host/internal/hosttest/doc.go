@@ -6,8 +6,9 @@
 // PostgreSQL is the server that ZONDARR_TEST_POSTGRES_URL names (its user may create
 // databases), else a private one: started from the machine's own binaries once in each
 // test process, in a directory of its own, reached through a Unix socket, so that any
-// number of test processes run side by side. Where there is none the tests fail and
-// say what to install; they do not skip.
+// number of test processes run side by side. Pooled leads to a database of it through
+// a private PgBouncer, in the same way. Where there is none the tests fail and say what
+// to install; they do not skip.
 //
 // It is for tests and for the generator of the migrations, and knows nothing of what
 // is stored.

@@ -19,21 +19,20 @@ import (
 )
 
 // unprivileged is who a private server runs as when the tests run as root, whom
-// PostgreSQL refuses: nobody, on every Unix that we know.
+// PostgreSQL and PgBouncer refuse: nobody, on every Unix that we know.
 const unprivileged = 65534
 
-// supervise runs the server for as long as the pipe on its standard input is open,
-// that is for as long as the test process lives, however that ends; then it stops the
-// server and removes the directory.
-const supervise = `"$1" -D "$2/data" -k "$2" -c listen_addresses= -c unix_socket_permissions=0700 \
-	-c max_connections=300 -c shared_buffers=64MB \
-	-c fsync=off -c synchronous_commit=off -c full_page_writes=off \
-	-c timezone=UTC </dev/null >"$2/server.log" 2>&1 &
+// supervise runs a server for as long as the pipe on its standard input is open, that is
+// for as long as the test process lives, however that ends; then it stops the server and
+// removes its directory.
+const supervise = `dir=$1; shift
+ulimit -c 0
+"$@" </dev/null >"$dir/server.log" 2>&1 &
 server=$!
 read -r _
 kill -QUIT "$server"
 wait "$server"
-rm -rf "$2"`
+rm -rf "$dir"`
 
 // StartPostgres starts a private PostgreSQL server and gives the URL of its database
 // "postgres". It is not durable: a crash of the machine loses it. The server ends with
@@ -43,51 +42,88 @@ func StartPostgres(ctx context.Context) (serverURL string, stop func(), err erro
 	if err != nil {
 		return "", nil, err
 	}
-	dir, err := os.MkdirTemp(shortTemp(), "zondarr-pg-")
+	p, err := newPrivate("zondarr-pg-")
 	if err != nil {
 		return "", nil, err
 	}
-	attr := &syscall.SysProcAttr{Setpgid: true} // an interrupt on the terminal is for the tests
-	if os.Getuid() == 0 {
-		if err := os.Chown(dir, unprivileged, unprivileged); err != nil {
-			return "", nil, err
-		}
-		attr.Credential = &syscall.Credential{Uid: unprivileged, Gid: unprivileged}
-	}
-	env := []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC", "HOME=" + dir}
-
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", filepath.Join(dir, "data"),
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", filepath.Join(p.dir, "data"),
 		"-U", "postgres", "-A", "trust", "--no-sync", "--locale=C", "--lc-ctype=C.UTF-8", "--encoding=UTF8") // the order of bytes, and the case of all letters
-	initdb.Dir, initdb.Env, initdb.SysProcAttr = dir, env, attr
+	p.owns(initdb)
 	if out, err := initdb.CombinedOutput(); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("initdb: %w\n%s", err, out), os.RemoveAll(dir))
+		return "", nil, errors.Join(fmt.Errorf("initdb: %w\n%s", err, out), os.RemoveAll(p.dir))
 	}
 
-	stdin, alive, err := os.Pipe()
+	stop, err = p.start(filepath.Join(bin, "postgres"), "-D", filepath.Join(p.dir, "data"), "-k", p.dir,
+		"-c", "listen_addresses=", "-c", "unix_socket_permissions=0700",
+		"-c", "max_connections=300", "-c", "shared_buffers=64MB",
+		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+		"-c", "timezone=UTC")
 	if err != nil {
-		return "", nil, err
-	}
-	// Not bound to ctx: the supervisor ends by its pipe, or it could not clean up.
-	server := exec.Command("/bin/sh", "-c", supervise, "sh", filepath.Join(bin, "postgres"), dir)
-	server.Dir, server.Env, server.SysProcAttr, server.Stdin = dir, env, attr, stdin
-	if err := server.Start(); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("start PostgreSQL: %w", err), os.RemoveAll(dir))
-	}
-	stdin.Close()
-	stop = func() {
-		alive.Close()
-		_ = server.Wait() // its exit code is that of rm
+		return "", nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	serverURL = (&url.URL{
 		Scheme: "postgres", User: url.User("postgres"), Path: "/postgres",
-		RawQuery: url.Values{"host": {dir}, "sslmode": {"disable"}}.Encode(),
+		RawQuery: url.Values{"host": {p.dir}, "sslmode": {"disable"}}.Encode(),
 	}).String()
 	if err := awaitPostgres(ctx, serverURL); err != nil {
-		log, _ := os.ReadFile(filepath.Join(dir, "server.log"))
+		err = fmt.Errorf("PostgreSQL did not start: %w\n%s", err, p.log())
 		stop()
-		return "", nil, fmt.Errorf("PostgreSQL did not start: %w\n%s", err, bytes.TrimSpace(log))
+		return "", nil, err
 	}
 	return serverURL, stop, nil
+}
+
+// private is a server that is about to run in a directory of its own.
+type private struct {
+	dir  string
+	attr *syscall.SysProcAttr
+}
+
+func newPrivate(prefix string) (*private, error) {
+	dir, err := os.MkdirTemp(shortTemp(), prefix)
+	if err != nil {
+		return nil, err
+	}
+	p := &private{dir: dir, attr: &syscall.SysProcAttr{Setpgid: true}} // an interrupt on the terminal is for the tests
+	if os.Getuid() == 0 {
+		if err := os.Chown(dir, unprivileged, unprivileged); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		p.attr.Credential = &syscall.Credential{Uid: unprivileged, Gid: unprivileged}
+	}
+	return p, nil
+}
+
+// owns makes a command run as the server's user in the server's directory.
+func (p *private) owns(c *exec.Cmd) {
+	c.Dir, c.SysProcAttr = p.dir, p.attr
+	c.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC", "HOME=" + p.dir}
+}
+
+// start runs the server until stop, or until this process ends.
+func (p *private) start(command ...string) (stop func(), err error) {
+	stdin, alive, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(p.dir))
+	}
+	// Not bound to a context: the supervisor ends by its pipe, or it could not clean up.
+	server := exec.Command("/bin/sh", append([]string{"-c", supervise, "sh", p.dir}, command...)...)
+	p.owns(server)
+	server.Stdin = stdin
+	if err := server.Start(); err != nil {
+		return nil, errors.Join(err, stdin.Close(), alive.Close(), os.RemoveAll(p.dir))
+	}
+	stdin.Close()
+	return func() {
+		alive.Close()
+		_ = server.Wait() // its exit code is that of rm
+	}, nil
+}
+
+// log is what the server has said so far.
+func (p *private) log() []byte {
+	said, _ := os.ReadFile(filepath.Join(p.dir, "server.log"))
+	return bytes.TrimSpace(said)
 }
 
 func awaitPostgres(ctx context.Context, serverURL string) error {
