@@ -90,7 +90,7 @@ func (c *client) changeUser(ctx context.Context, userID string, overlayFor func(
 	if !ok {
 		return sdk.User{}, noSuchUser()
 	}
-	s, err := c.ready(ctx)
+	s, err := c.current(ctx)
 	if err != nil {
 		return sdk.User{}, err
 	}

@@ -49,10 +49,12 @@ func (c *client) prepare(ctx context.Context, req sdk.CreateUserRequest) (*creat
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkName(s.version, req.Username); err != nil {
-		return nil, nil, err
+	o, err := allowed(s.version, req)
+	if err != nil { // perhaps only by the version before the last upgrade
+		if s, err = c.current(ctx); err == nil {
+			o, err = allowed(s.version, req)
+		}
 	}
-	o, err := grantOverlay(s.version, req.Grant)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -75,6 +77,16 @@ func (c *client) prepare(ctx context.Context, req sdk.CreateUserRequest) (*creat
 	return &creation{
 		client: c, server: s, name: req.Username, password: req.Password, absent: absent, over: over, began: began, until: until,
 	}, o, nil
+}
+
+// allowed gives the policy for what a version allows. A creation goes by the version
+// that was known last, since it has no request to spare: an upgrade only adds to what is
+// allowed, but for names that the server then refuses itself.
+func allowed(v version, req sdk.CreateUserRequest) (overlay, error) {
+	if err := checkName(v, req.Username); err != nil {
+		return nil, err
+	}
+	return grantOverlay(v, req.Grant)
 }
 
 // absent says whether a list of less than a minute ago shows that nobody had the

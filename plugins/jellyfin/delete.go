@@ -15,7 +15,7 @@ func (c *client) DeleteUser(ctx context.Context, req sdk.DeleteUserRequest) (sdk
 	if !ok { // no user of Jellyfin's can have such an id
 		return sdk.DeleteUserResponse{AlreadyGone: true}, nil
 	}
-	s, err := c.ready(ctx)
+	s, err := c.current(ctx)
 	if err != nil {
 		return sdk.DeleteUserResponse{}, err
 	}

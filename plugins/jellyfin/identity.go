@@ -10,8 +10,9 @@ import (
 	"github.com/zondarr/zondarr/sdk"
 )
 
-// identityTTL is how long a server is believed to be the one that it said it is. A
-// connection that fails or a key that is refused ends it at once.
+// identityTTL is how long a server is believed to be the one that it said it is, and
+// of the version that it said. A connection that fails or a key that is refused ends it
+// at once.
 const identityTTL = 5 * time.Minute
 
 // server is what a server says of itself to anybody.
@@ -40,7 +41,8 @@ type identity struct {
 
 	mu      sync.Mutex
 	known   server
-	at      time.Time // zero: not known to be there now
+	at      time.Time // of the last proof of who is there; zero: not known now
+	said    time.Time // of its version; zero: the host's word, unused so far
 	doubted bool      // it may have been upgraded or replaced: only its own word counts
 }
 
@@ -58,24 +60,40 @@ func (i *identity) expected() bool {
 	return i.known.id != "" && !i.doubted
 }
 
-// seen keeps that the expected server has answered.
+// seen keeps that the expected server has answered. That proves who it is, and nothing
+// of its version.
 func (i *identity) seen(now time.Time) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.known.id != "" && !i.doubted && (i.at.IsZero() || now.Sub(i.at) >= identityTTL) {
+	if i.known.id == "" || i.doubted {
+		return
+	}
+	if i.at.IsZero() || now.Sub(i.at) >= identityTTL {
 		i.at = now
+	}
+	if i.said.IsZero() {
+		i.said = now
 	}
 }
 
+// fresh gives the server, and whether it is known who is there. Its version may be an
+// old one.
 func (i *identity) fresh(now time.Time) (server, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.known, !i.at.IsZero() && now.Sub(i.at) < identityTTL
 }
 
+// current is fresh, the version included.
+func (i *identity) current(now time.Time) (server, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.known, !i.at.IsZero() && now.Sub(i.at) < identityTTL && now.Sub(i.said) < identityTTL
+}
+
 func (i *identity) keep(s server, at time.Time) {
 	i.mu.Lock()
-	i.known, i.at, i.doubted = s, at, false
+	i.known, i.at, i.said, i.doubted = s, at, at, false
 	i.mu.Unlock()
 }
 
@@ -83,14 +101,24 @@ func (i *identity) keep(s server, at time.Time) {
 // server that it led to before, and to a version that is understood. No credential
 // is sent for it.
 func (c *client) ready(ctx context.Context) (server, error) {
-	if s, ok := c.identity.fresh(c.now()); ok {
+	return c.known(ctx, c.identity.fresh)
+}
+
+// current is ready for what depends on the version: replies do not tell that the
+// server was upgraded.
+func (c *client) current(ctx context.Context) (server, error) {
+	return c.known(ctx, c.identity.current)
+}
+
+func (c *client) known(ctx context.Context, enough func(now time.Time) (server, bool)) (server, error) {
+	if s, ok := enough(c.now()); ok {
 		return s, nil
 	}
 	if err := c.identity.reading.enter(ctx); err != nil {
 		return server{}, err
 	}
 	defer c.identity.reading.leave()
-	if s, ok := c.identity.fresh(c.now()); ok {
+	if s, ok := enough(c.now()); ok {
 		return s, nil
 	}
 	return c.identify(ctx)

@@ -133,6 +133,70 @@ func TestServerInDoubtIsAsked(t *testing.T) {
 	}
 }
 
+// Replies prove which server answers, not of which version it is: what it was once
+// said to be is believed for a while, however often the server is read.
+func TestVersionExpires(t *testing.T) {
+	u := start(t, jellyfintest.Config{Version: "10.11.11"})
+	id := u.AddUser("bob", password)
+	u.meet()
+	u.ref.Version = "10.8.13" // it was upgraded since
+	c := u.open()
+	now := time.Now()
+	c.now = func() time.Time { return now }
+	setPassword := func() error {
+		must(c.GetUser(t.Context(), sdk.GetUserRequest{ID: id}))(t)
+		_, err := c.SetPassword(t.Context(), sdk.SetPasswordRequest{ID: id, Password: "another password"})
+		return err
+	}
+	wantReason(t, setPassword(), sdk.ReasonUnsupported)
+	now = now.Add(identityTTL - time.Second)
+	wantReason(t, setPassword(), sdk.ReasonUnsupported)
+	now = now.Add(time.Second)
+	if err := setPassword(); err != nil {
+		t.Errorf("the version is never asked for: %v", err)
+	}
+	if got := u.CountRequests("GET", "/System/Info/Public"); got != 1 {
+		t.Errorf("asked %d times", got)
+	}
+	// Upgraded once more, while it is read all the time.
+	c.identity.keep(confirmed(u.ref), now)
+	for range 3 {
+		now = now.Add(identityTTL / 2)
+		must(c.GetUser(t.Context(), sdk.GetUserRequest{ID: id}))(t)
+	}
+	if err := setPassword(); err != nil {
+		t.Errorf("what it said itself is believed for ever: %v", err)
+	}
+}
+
+// A creation, which has no request to spare, goes by the version that was known
+// last. Only before it is refused for that version's sake, the server is asked.
+func TestCreationIsNotRefusedForAnOldVersion(t *testing.T) {
+	for name, req := range map[string]sdk.CreateUserRequest{
+		"Name":       {Username: "bob+films", Password: password},
+		"Permission": {Username: "bob", Password: password, Grant: sdk.Grant{Permissions: map[string]sdk.Tri{"jellyfin.collections": sdk.Allow}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := start(t, jellyfintest.Config{Version: "10.11.11"})
+			req.Grant.Libraries = only(u.movies).Libraries
+			u.meet()
+			u.ref.Version = "10.8.13"
+			c := u.open()
+			now := time.Now()
+			c.now = func() time.Time { return now }
+			list(t, c)
+			_, err := c.CreateUser(t.Context(), req)
+			wantReason(t, err, sdk.ReasonUsernameInvalid, sdk.ReasonUnsupported)
+			now = now.Add(time.Hour)
+			list(t, c)
+			must(c.CreateUser(t.Context(), req))(t)
+			if got := u.CountRequests("GET", "/System/Info/Public"); got != 1 {
+				t.Errorf("asked %d times", got)
+			}
+		})
+	}
+}
+
 // Replies that name no server prove nothing: the server is asked before they count.
 func TestRepliesThatNameNoServer(t *testing.T) {
 	confirmedID, user := strings.Repeat("ab", 16), strings.Repeat("12", 16)

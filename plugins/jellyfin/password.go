@@ -33,7 +33,7 @@ func (c *client) SetPassword(ctx context.Context, req sdk.SetPasswordRequest) (s
 	if !ok {
 		return none, noSuchUser()
 	}
-	s, err := c.ready(ctx)
+	s, err := c.current(ctx)
 	if err != nil {
 		return none, err
 	}
