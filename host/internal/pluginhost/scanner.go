@@ -18,7 +18,8 @@ import (
 // filePrefix begins the name of every plugin's file; what follows is its name.
 const filePrefix = "zondarr-plugin-"
 
-var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+// namePattern is the SDK's for the name of a plugin.
+var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 
 // found is a plugin's file that has stopped changing.
 type found struct {
@@ -82,7 +83,7 @@ func (s *scanner) scan() map[string]*found {
 			}
 			path := filepath.Join(dir, e.Name())
 			if !namePattern.MatchString(name) {
-				s.warn(path, "a plugin's file has a name that is not allowed: want lower case letters, digits, ., _ and -", nil)
+				s.warn(path, "a plugin's file has a name that is not allowed: want a lower case letter and then at most 31 lower case letters, digits, _ and -", nil)
 				continue
 			}
 			if _, taken := out[name]; taken {

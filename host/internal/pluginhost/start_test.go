@@ -357,18 +357,22 @@ func TestScript(t *testing.T) {
 	}
 }
 
-// Names that no plugin may have are told in the log, once.
+// Names that no plugin may have are told in the log, once, and their files never
+// run: a copy that somebody keeps beside a plugin is no plugin.
 func TestInvalidNames(t *testing.T) {
 	h := newHouse(t)
-	dropFile(t, h.dir, "Bad", variant{}.binary())
-	dropFile(t, h.dir, "a b", variant{}.binary())
+	names := []string{"Bad", "a b", "2fa", "media.bak", "media.new", strings.Repeat("a", 33)}
+	for _, name := range names {
+		dropFile(t, h.dir, name, variant{}.binary())
+		dropFile(t, h.install, name, variant{}.binary())
+	}
 	must(t, os.WriteFile(filepath.Join(h.dir, "README"), []byte("plugins go here"), 0o644))
 	h.start()
 	time.Sleep(10 * h.policy.ScanEvery)
 	if l := h.List(); len(l) != 0 {
 		t.Errorf("listed are %+v", l)
 	}
-	if lines := h.logs.lines("not allowed"); len(lines) != 2 {
+	if lines := h.logs.lines("not allowed"); len(lines) != 2*len(names) {
 		t.Errorf("the log says %v", lines)
 	}
 }
