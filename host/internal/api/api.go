@@ -117,7 +117,7 @@ func (a *API) humaAPI(r chi.Router) huma.API {
 	}
 	h := humachi.New(r, config)
 	a.schemas = h.OpenAPI().Components.Schemas
-	h.UseMiddleware(a.authenticate(h))
+	h.UseMiddleware(a.authenticate(h), a.once(h))
 	return h
 }
 

@@ -295,6 +295,37 @@ func TestUnknownQueryParameters(t *testing.T) {
 	})
 }
 
+// What stands twice and is no list would be dropped without a word; times that cannot
+// be written in UTC are refused as in bodies.
+func TestQueryParametersThatCannotBeMeant(t *testing.T) {
+	w := newWorld(t, hosttest.NewDB(t, database.SQLite))
+	twice, times := 0, 0
+	eachOperation(t, func(t *testing.T, d *document, op operation) {
+		w, r := w.in(t), d.request(op)
+		path := r.path
+		for _, p := range op.params {
+			if p.in != "query" {
+				continue
+			}
+			if p.schema["type"] != "array" {
+				twice++
+				r.path = path + "?" + p.name + "=a&" + p.name + "=b"
+				w.do(r).refused(http.StatusBadRequest, fault.CodeInvalidInput).blames(t, "query."+p.name, fault.FieldDuplicate)
+			}
+			if p.schema["format"] == "date-time" {
+				times++
+				for _, at := range []string{"9999-12-31T23:59:59-05:00", "0000-01-01T00:00:00%2B05:00"} {
+					r.path = path + "?" + p.name + "=" + at
+					w.do(r).refused(http.StatusBadRequest, fault.CodeInvalidInput).blames(t, "query."+p.name, fault.FieldOutOfRange)
+				}
+			}
+		}
+	})
+	if twice < 30 || times < 3 {
+		t.Errorf("only %d parameters, %d times", twice, times)
+	}
+}
+
 func TestPaths(t *testing.T) {
 	w := newWorld(t, hosttest.NewDB(t, database.SQLite))
 	resources := 0

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/zondarr/zondarr/host/internal/database"
+	"github.com/zondarr/zondarr/host/internal/fault"
 	"github.com/zondarr/zondarr/host/internal/page"
 )
 
@@ -63,7 +64,7 @@ func (c *Change[T]) Resolve(_ huma.Context, at *huma.PathBuffer) []error {
 // ptr gives nil for absent.
 func (c Change[T]) ptr() *T { return c.opt.ptr() }
 
-// ptr gives nil for absent, for members that cannot be cleared.
+// ptr gives nil for absent and for null.
 func (o Opt[T]) ptr() *T {
 	if !o.Set || o.Null {
 		return nil
@@ -75,7 +76,7 @@ func (o Opt[T]) ptr() *T {
 // and could never be shown.
 func (o *Opt[T]) Resolve(_ huma.Context, at *huma.PathBuffer) []error {
 	t, ok := any(o.Value).(time.Time)
-	if !ok || t.UTC().Year() >= 0 && t.UTC().Year() <= 9999 {
+	if !ok || writable(t) {
 		return nil
 	}
 	return []error{&huma.ErrorDetail{Location: at.String(), Message: yearOutOfRange}}
@@ -252,6 +253,34 @@ func triFlag(s string) *bool {
 	}
 	b := s == "true"
 	return &b
+}
+
+// queryTime gives a time of the query, nil for none; it refuses, as Opt does, what
+// RFC 3339 cannot write in UTC.
+func queryTime(name string, t time.Time) (*time.Time, error) {
+	if t.IsZero() {
+		return nil, nil
+	}
+	if !writable(t) {
+		return nil, fault.InvalidInput(fault.Field{Location: "query." + name, Code: fault.FieldOutOfRange, Message: "This must be a time in the years 0 to 9999 in UTC."})
+	}
+	return inUTC(&t), nil
+}
+
+func writable(t time.Time) bool { year := t.UTC().Year(); return year >= 0 && year <= 9999 }
+
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return inUTC(&t)
+}
+
+func positive[N int | int64](n N) *N {
+	if n <= 0 {
+		return nil
+	}
+	return &n
 }
 
 // sortedKeys gives the keys of a map in order, never nil.

@@ -83,14 +83,26 @@ func (a *API) logAccess(next http.Handler) http.Handler {
 		if strings.HasPrefix(route, "/health") {
 			level = slog.LevelDebug // probes come every few seconds
 		}
+		method := knownMethod(r.Method)
 		a.Logger.LogAttrs(r.Context(), level, "request",
-			slog.String("method", r.Method), slog.String("route", route), slog.Int("status", ww.Status()),
+			slog.String("method", method), slog.String("route", route), slog.Int("status", ww.Status()),
 			slog.Int("bytes", ww.BytesWritten()), slog.Float64("took_ms", float64(time.Since(start).Microseconds())/1000),
 			slog.String("client", middleware.GetClientIP(r.Context())))
 		if a.Observe != nil {
-			a.Observe(r.Method, route, ww.Status(), time.Since(start))
+			a.Observe(method, route, ww.Status(), time.Since(start))
 		}
 	})
+}
+
+// knownMethod gives the method, or OTHER for what a stranger made up: it becomes a
+// label of a metric, of which there must be few.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	default:
+		return "OTHER"
+	}
 }
 
 // recoverPanics turns a panic into a 500 that says nothing.
@@ -221,17 +233,42 @@ func (a *API) authenticate(h huma.API) func(huma.Context, func(huma.Context)) {
 		}
 		key, err := a.Keys.Verify(c.Context(), strings.TrimSpace(text))
 		if err != nil {
-			p := a.problem(c.Context(), err)
-			for name, values := range p.GetHeaders() {
-				c.SetHeader(name, values[0])
-			}
-			c.SetHeader("Content-Type", "application/problem+json")
-			c.SetStatus(p.Status)
-			_ = h.Marshal(c.BodyWriter(), "application/json", p) // the client may be gone
+			a.refuse(h, c, err)
 			return
 		}
 		next(huma.WithValue(c, actorKey{}, key))
 	}
+}
+
+// once refuses a query parameter that stands twice and is no list: one of the two
+// would be dropped without a word.
+func (a *API) once(h huma.API) func(huma.Context, func(huma.Context)) {
+	return func(c huma.Context, next func(huma.Context)) {
+		var twice []fault.Field
+		at := c.URL()
+		query := at.Query()
+		for _, p := range c.Operation().Parameters {
+			if p.In == "query" && p.Schema.Type != huma.TypeArray && len(query[p.Name]) > 1 {
+				twice = append(twice, fault.Field{Location: "query." + p.Name, Code: fault.FieldDuplicate, Message: "Give this once."})
+			}
+		}
+		if len(twice) > 0 {
+			a.refuse(h, c, fault.InvalidInput(twice...))
+			return
+		}
+		next(c)
+	}
+}
+
+// refuse answers in place of the operation.
+func (a *API) refuse(h huma.API, c huma.Context, err error) {
+	p := a.problem(c.Context(), err)
+	for name, values := range p.GetHeaders() {
+		c.SetHeader(name, values[0])
+	}
+	c.SetHeader("Content-Type", "application/problem+json")
+	c.SetStatus(p.Status)
+	_ = h.Marshal(c.BodyWriter(), "application/json", p) // the client may be gone
 }
 
 // actor says who calls, as it is recorded: "api_key:<id>".

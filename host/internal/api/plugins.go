@@ -74,20 +74,6 @@ func toBuild(b *pluginhost.Build) Null[PluginBuild] {
 	return nullOf(&PluginBuild{GoVersion: b.GoVersion, Module: b.Module, ModuleVersion: b.ModuleVersion, VCSRevision: b.VCSRevision})
 }
 
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return inUTC(&t)
-}
-
-func positive[N int | int64](n N) *N {
-	if n <= 0 {
-		return nil
-	}
-	return &n
-}
-
 func toPlugin(s pluginhost.Status, names map[string]string, withOutput bool) Plugin {
 	out := Plugin{
 		Name: s.Name, Version: s.Version, SDKVersion: s.SDKVersion, ProtocolVersion: s.ProtocolVersion, ServerType: text(s.ServerType),

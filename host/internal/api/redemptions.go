@@ -93,9 +93,17 @@ func (a *API) listRedemptions(ctx context.Context, in *struct {
 	CreatedAfter  time.Time `query:"created_after"`
 	CreatedBefore time.Time `query:"created_before"`
 }) (*body[List[Redemption]], error) {
+	after, err := queryTime("created_after", in.CreatedAfter)
+	if err != nil {
+		return nil, err
+	}
+	before, err := queryTime("created_before", in.CreatedBefore)
+	if err != nil {
+		return nil, err
+	}
 	f := redeem.Filter{
 		InvitationID: uuids(in.InvitationID), ServerID: uuids(in.ServerID), IdentityID: uuids(in.IdentityID),
-		CreatedAfter: moment(in.CreatedAfter), CreatedBefore: moment(in.CreatedBefore), Query: in.Q,
+		CreatedAfter: after, CreatedBefore: before, Query: in.Q,
 	}
 	for _, s := range in.State {
 		f.State = append(f.State, redeem.State(s))

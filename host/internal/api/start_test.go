@@ -1,10 +1,13 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
@@ -54,4 +57,19 @@ func TestTraceContextReachesThePlugin(t *testing.T) {
 func TestMissingDocumentationPageIsAProblem(t *testing.T) { // R9.1
 	w := newWorld(t, hosttest.NewDB(t, database.SQLite))
 	w.get("/docs/nothing.js").refused(http.StatusNotFound, fault.CodeNotFound)
+}
+
+// A method is a stranger's text: it must not become a label of a metric or fill the log.
+func TestMadeUpMethodsAreOne(t *testing.T) {
+	methods := map[string]bool{}
+	w := newWorld(t, hosttest.NewDB(t, database.SQLite), func(w *world) {
+		w.api.Observe = func(method, _ string, _ int, _ time.Duration) { methods[method] = true }
+	})
+	for i := range 20 {
+		w.raw(request{method: fmt.Sprintf("MADEUP%d", i), path: "/api/v1/servers"})
+	}
+	w.raw(request{method: "GET", path: "/api/v1/servers"})
+	if len(methods) != 2 || !methods["OTHER"] || !methods["GET"] || strings.Contains(w.log.text(), "MADEUP") {
+		t.Errorf("observed %v", methods)
+	}
 }

@@ -73,9 +73,13 @@ func (a *API) listUsers(ctx context.Context, in *struct {
 	ExpiresBefore time.Time `query:"expires_before" doc:"By the account's own expiry or the person's."`
 	Q             string    `query:"q" maxLength:"100" doc:"Part of the username or the e-mail, ignoring case."`
 }) (*body[List[User]], error) {
+	before, err := queryTime("expires_before", in.ExpiresBefore)
+	if err != nil {
+		return nil, err
+	}
 	p, err := a.Identities.ListUsers(ctx, identity.UserFilter{
 		ServerID: uuids(in.ServerID), IdentityID: uuids(in.IdentityID), InvitationID: uuids(in.InvitationID), Enabled: triFlag(in.Enabled),
-		Status: in.Status, Origin: in.Origin, ExpiresBefore: moment(in.ExpiresBefore), Query: in.Q,
+		Status: in.Status, Origin: in.Origin, ExpiresBefore: before, Query: in.Q,
 	}, in.request())
 	if err != nil {
 		return nil, err
