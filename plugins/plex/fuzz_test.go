@@ -91,6 +91,7 @@ func FuzzOtherDecoders(f *testing.F) {
 			t.Fatal("a Home without anybody")
 		}
 		_, _ = decodeSessions(r)
+		_, _ = decodeOpenInvites(r)
 		_ = parseRefusal(data)
 		if l, err := readLink(data); err == nil && (!headerSafe(l.Token) || !digits(string(l.Pin))) {
 			t.Fatalf("a link that cannot be sent: %+v", l)

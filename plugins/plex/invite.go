@@ -85,10 +85,11 @@ func (c *client) afterRefusal(ctx context.Context, r roster, who invitee, librar
 	if _, exists := now.share(who.key()); exists {
 		return alreadyMember("this Plex server is shared with the account already")
 	}
-	if row, ok := now.leftover(who, ""); ok {
-		if err := c.deleteRow(ctx, row); err != nil {
-			return err
-		}
+	swept, err := c.sweep(ctx, now, who)
+	if err != nil {
+		return err
+	}
+	if swept {
 		refusal = c.postShare(ctx, r.machine, who, libraries, set)
 		if !declined(refusal) {
 			return refusal

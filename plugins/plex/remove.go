@@ -2,7 +2,6 @@ package plex
 
 import (
 	"context"
-	"encoding/xml"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,10 +42,8 @@ func (c *client) takeBack(ctx context.Context, r roster, who invitee) error {
 			if err := now.registered(who.key()); err != nil {
 				return err
 			}
-			if row, ok := now.leftover(who, ""); ok {
-				// It gives no access; a new invite would remove it as well.
-				_ = c.deleteRow(ctx, row)
-			}
+			// A leftover that stays does no harm: a new invite removes it as well.
+			_, _ = c.sweep(ctx, now, who)
 			return nil
 		}
 		if err := c.remove(ctx, now, sh); err != nil && !absent(err) {
@@ -60,18 +57,6 @@ func (c *client) takeBack(ctx context.Context, r roster, who invitee) error {
 }
 
 const sharePath = "/api/servers/{}/shared_servers/{}"
-
-// deleteRow removes one row of this server's list by its id. It cannot reach
-// anything else.
-func (c *client) deleteRow(ctx context.Context, sh share) error {
-	_, err := c.wire.send(ctx, request{
-		method: http.MethodDelete, at: atCloud, path: sharePath, args: []string{sh.Machine, sh.ID}, as: c.owner, repeat: true,
-	})
-	if absent(err) {
-		return nil
-	}
-	return err
-}
 
 // remove takes one share away, by the call that still exists. All of them are
 // about this server alone; the last, which withdraws what was sent to a person,
@@ -95,28 +80,18 @@ func (c *client) remove(ctx context.Context, r roster, sh share) error {
 	return c.withdraw(ctx, sh, err)
 }
 
-// withdraw cancels a pending invite by the person it was sent to.
+// withdraw cancels a pending invite by the person it was sent to, if it is about
+// this server alone.
 func (c *client) withdraw(ctx context.Context, sh share, cause error) error {
-	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/invites/requested", as: c.owner})
+	rows, err := c.requestedInvites(ctx)
 	if goneOrAbsent(err) {
 		return cause
 	}
 	if err != nil {
 		return err
 	}
-	var answer struct {
-		XMLName xml.Name `xml:"MediaContainer"`
-		Invites []struct {
-			ID     string `xml:"id,attr"`
-			Friend flag   `xml:"friend,attr"`
-			Server flag   `xml:"server,attr"`
-		} `xml:"Invite"`
-	}
-	if err := out.xml(&answer); err != nil {
-		return err
-	}
-	for _, inv := range answer.Invites {
-		if !strings.EqualFold(inv.ID, sh.Who.key()) || !bool(inv.Server) {
+	for _, inv := range rows {
+		if !strings.EqualFold(inv.ID, sh.Who.key()) || !bool(inv.Server) || len(inv.Servers) != 1 {
 			continue
 		}
 		_, err := c.wire.send(ctx, request{

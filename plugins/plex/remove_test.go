@@ -162,15 +162,20 @@ func TestDeleteFallbacks(t *testing.T) {
 		}
 	})
 	t.Run("PendingOnTwoServers", func(t *testing.T) {
-		r := newRig(t)
-		for _, id := range []string{r.server.ID(), r.second.ID()} {
-			r.fake.MustAddShare(plextest.ShareSpec{Server: id, Invited: "alice", AllLibraries: true})
-		}
-		goneV1(r)
-		_, err := r.delete(str(r.alice.ID))
-		r.want(err, sdk.ReasonEndpointGone)
-		if n := len(r.fake.LiveShares()); n != 2 {
-			t.Errorf("%d shares are left, want both: withdrawing would take the other server's too", n)
+		for _, olderLists := range []bool{false, true} {
+			r := newRig(t)
+			for _, id := range []string{r.server.ID(), r.second.ID()} {
+				r.fake.MustAddShare(plextest.ShareSpec{Server: id, Invited: "alice", AllLibraries: true})
+			}
+			goneV1(r)
+			if olderLists {
+				r.fake.AddFault(plextest.Fault{Kind: plextest.FaultGone, Path: "/api/v2/shared_servers/owned/*"})
+			}
+			_, err := r.delete(str(r.alice.ID))
+			r.want(err, sdk.ReasonEndpointGone)
+			if n := len(r.fake.LiveShares()); n != 2 {
+				t.Errorf("%d shares are left, want both: withdrawing would take the other server's too", n)
+			}
 		}
 	})
 	t.Run("WithdrawingIsGoneToo", func(t *testing.T) {

@@ -22,7 +22,7 @@ type roster struct {
 	// narrow says that the list which tells about them is gone.
 	narrow bool
 	// leftovers are rows of withdrawn invites that only the older list has. They
-	// give nobody access, but stand in the way of a new invite.
+	// give nobody access, but stand in the way of a new invite. See sortOut.
 	leftovers []share
 	members   []member
 }
@@ -54,6 +54,9 @@ func (c *client) roster(ctx context.Context, machine string, owner account) (ros
 	}
 	r.narrow = errAccepted != nil
 	r.collect(pending, accepted, older, newer)
+	if err := c.sortOut(ctx, &r); err != nil {
+		return r, err
+	}
 
 	members, err := c.members(ctx, owner)
 	if err != nil {
@@ -201,13 +204,6 @@ func (r roster) member(id string) (member, bool) {
 // otherServer finds a share of another server of the owner with the same person.
 func (r roster) otherServer(who invitee) (share, bool) {
 	return pick(r.elsewhere, func(sh share) bool { return sh.is(who.key()) })
-}
-
-// leftover finds the row of a withdrawn invite of the same person.
-func (r roster) leftover(who invitee, email string) (share, bool) {
-	return pick(r.leftovers, func(sh share) bool {
-		return sh.is(who.key()) || email != "" && sh.Who.id == "" && strings.EqualFold(sh.Who.email, email)
-	})
 }
 
 // isOwner says whether an external id is that of the server's owner.
