@@ -13,12 +13,17 @@ import (
 const maxNameLength = 64
 
 // What a name may consist of is .NET's [\w \-'._@], and "+" since 10.11. \w is
-// letters, non-spacing marks, decimal digits and connecting punctuation.
+// letters, non-spacing marks, decimal digits and connecting punctuation. .NET's
+// regular expressions see UTF-16, in which a character beyond U+FFFF is two surrogates,
+// and those are none of them: such letters are refused. Neither RE2 nor ECMAScript can
+// subtract from \p{L}, but both can exclude what is no letter or is beyond.
 const (
-	nameSet     = `\p{L}\p{Mn}\p{Nd}\p{Pc} \-'@`
-	nameBefore  = `^[.` + nameSet + `]+$`
-	nameSince   = `^[.+` + nameSet + `]+$`
-	nameSince12 = `^(?:\.*[+` + nameSet + `][.+` + nameSet + `]*|\.{3,})$` // and neither "." nor ".."
+	beyond      = "\U00010000-\U0010ffff"
+	word        = `[^\P{L}` + beyond + `]|[^\P{Mn}` + beyond + `]|[^\P{Nd}` + beyond + `]`
+	nameSet     = `\p{Pc} \-'@`
+	nameBefore  = `^(?:` + word + `|[.` + nameSet + `])+$`
+	nameSince   = `^(?:` + word + `|[.+` + nameSet + `])+$`
+	nameSince12 = `^(?:\.*(?:` + word + `|[+` + nameSet + `])(?:` + word + `|[.+` + nameSet + `])*|\.{3,})$` // and neither "." nor ".."
 	notBlank    = `^.*\S.*$`
 )
 

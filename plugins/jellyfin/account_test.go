@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -36,6 +37,11 @@ func TestNamesByVersion(t *testing.T) {
 		{"bob&alice", map[string]bool{}},
 		{"bob:", map[string]bool{}},
 		{"🎬", map[string]bool{}},
+		{"\uffdc", map[string]bool{old: true, plus: true, dots: true}}, // the last letter up to U+FFFF
+		{"\U00010000", map[string]bool{}},                              // the first one beyond
+		{"𠮷田", map[string]bool{}},
+		{"bob𝟙", map[string]bool{}},
+		{"b\U000e0100b", map[string]bool{}}, // a mark
 		{"bob\x00", map[string]bool{}},
 		{"b\xffb", map[string]bool{}},
 	} {
@@ -52,7 +58,8 @@ func TestNamesByVersion(t *testing.T) {
 }
 
 func anyName() *rapid.Generator[string] {
-	return rapid.OneOf(rapid.StringMatching(`[a-zA-Z .+'@_\-]{0,6}`), rapid.StringMatching(`\.{0,4}`), rapid.StringN(0, 70, -1))
+	words := rapid.StringOfN(rapid.RuneFrom(nil, unicode.L, unicode.Mn, unicode.Nd, unicode.Pc), 1, 4, -1)
+	return rapid.OneOf(words, rapid.StringMatching(`[a-zA-Z .+'@_\-]{0,6}`), rapid.StringMatching(`\.{0,4}`), rapid.StringN(0, 70, -1))
 }
 
 // What the facts tell the host, the host's floor included, is what the plugin

@@ -201,6 +201,11 @@ var (
 func (p *profile) validName(name string) bool {
 	// .NET's $ matches before a last line break, which therefore gets through.
 	name = strings.TrimSuffix(name, "\n")
+	// .NET's regular expressions see UTF-16: what is beyond U+FFFF is two surrogates
+	// there, which are no letters.
+	if strings.ContainsFunc(name, func(r rune) bool { return r > 0xffff }) {
+		return false
+	}
 	if !p.plusInNames {
 		return nameBefore1011.MatchString(name)
 	}

@@ -42,6 +42,7 @@ func TestCreate(t *testing.T) {
 		{name: "TwoTrailingLineBreaks", act: named("bob\n\n"), want: all("400 A")},
 		{name: "Letters", act: named("Zoë 日本 e\u0301_5‿'-.@"), want: all("200")},
 		{name: "Emoji", act: named("😀"), want: all("400 A")},
+		{name: "LetterBeyondFFFF", act: named("𠮷田"), want: all("400 A")},
 		{name: "Ampersand", act: named("a&b"), want: all("400 A")},
 		{name: "Slash", act: named("a/b"), want: all("400 A")},
 		{name: "Colon", act: named("a:b"), want: all("400 A")},
