@@ -7,7 +7,7 @@ import (
 )
 
 // What a test can do behind the server's back shows over HTTP.
-func TestSetup(t *testing.T) {
+func TestSeed(t *testing.T) {
 	each(t, Config{Admin: "owner", AdminPassword: "secret"}, func(d *double) {
 		if err := d.SignIn("owner", "secret"); err != nil {
 			d.t.Fatal(err)
