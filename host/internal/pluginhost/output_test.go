@@ -137,21 +137,25 @@ func TestScrubberFindsEverySpelling(t *testing.T) {
 	})
 }
 
+// The secrets of calls are forgotten a while after the last such call, those of
+// servers never.
 func TestScrubberForgetsCallsAndKeepsServers(t *testing.T) {
 	s := newScrubber()
 	now := time.Now()
 	s.now = func() time.Time { return now }
 	s.keep("of-the-server")
 	s.lend("of-the-server", "of-a-call")
+	now = now.Add(scrubFor - time.Second)
+	s.lend("of-another")
+	if got := s.text("of-a-call"); got != sdkplugin.Redacted {
+		t.Errorf("it is forgotten too early: %q", got)
+	}
 	now = now.Add(scrubFor + time.Second)
-	for i := range scrubMax {
-		s.lend(fmt.Sprint("secret-number-", i))
-	}
-	if got := s.text("of-the-server"); got != sdkplugin.Redacted {
-		t.Errorf("a server's secret is shown: %q", got)
-	}
-	if len(s.lent) > scrubMax+1 {
-		t.Errorf("%d secrets are kept", len(s.lent))
+	s.lend("of-a-third")
+	for text, want := range map[string]string{"of-the-server": sdkplugin.Redacted, "of-a-third": sdkplugin.Redacted, "of-a-call": "of-a-call", "of-another": "of-another"} {
+		if got := s.text(text); got != want {
+			t.Errorf("%q is shown as %q", text, got)
+		}
 	}
 }
 

@@ -16,15 +16,16 @@ import (
 type scrubber struct {
 	mu       sync.Mutex
 	lent     map[string]time.Time // until when; zero for ever
+	swept    time.Time            // when those of calls were forgotten last
 	replacer *strings.Replacer    // nil when a secret came or went
 	now      func() time.Time
 }
 
 const (
-	// scrubFor is how long the secret of a single call is remembered after it
-	// was lent last, and scrubMax how many such are: those of servers always are.
+	// scrubFor is how long the secret of a single call is remembered after it was
+	// lent last: at least, since they are forgotten together and only while others
+	// are lent. Those of servers always are.
 	scrubFor = 10 * time.Minute
-	scrubMax = 4096
 	// scrubLeast is the length of the shortest text that is taken out: a shorter
 	// one stands in ordinary words by chance, and blanking those would garble the
 	// log and tell it.
@@ -55,9 +56,9 @@ func (s *scrubber) lend(secrets ...string) {
 	for _, secret := range secrets {
 		s.add(secret, now.Add(scrubFor))
 	}
-	if len(s.lent) > scrubMax {
+	if now.Sub(s.swept) >= scrubFor {
 		maps.DeleteFunc(s.lent, func(_ string, until time.Time) bool { return !until.IsZero() && until.Before(now) })
-		s.replacer = nil
+		s.swept, s.replacer = now, nil
 	}
 }
 
