@@ -4,8 +4,7 @@
 // Open gives a *DB whose Ent is the client that the nouns query with. It migrates first
 // (package migrations, on a handle of its own), refuses a database that a newer Zondarr
 // has migrated and one whose references a migration has broken, and on SQLite holds a
-// file lock for as long as the DB lives, so that
-// one file has one host.
+// file lock for as long as the DB lives, so that one file has one host.
 //
 //   - WithTx is the only way into a transaction; it belongs to the outermost exported
 //     method of a noun or use-case. Inside it the pools refuse to work: what does not
