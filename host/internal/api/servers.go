@@ -147,7 +147,7 @@ type ServerPatch struct {
 	Secrets   Change[map[string]Opt[string]] `json:"secrets,omitempty" doc:"Merged by key; null clears a key."`
 	TLS       Change[ServerTLSPatch]         `json:"tls,omitempty"`
 	Enabled   Change[bool]                   `json:"enabled,omitempty"`
-	Confirm   Change[string]                 `json:"confirm_external_server_id,omitempty" maxLength:"256" doc:"Accepts another media server behind the URL, by the id that it says."`
+	Confirm   Change[string]                 `json:"confirm_external_server_id,omitempty" minLength:"1" maxLength:"256" doc:"Accepts another media server behind the URL, by the id that it says."`
 }
 
 // ServerTLSPatch changes what it names.

@@ -167,6 +167,8 @@ func TestServerIsKnownAgain(t *testing.T) {
 	other := w.fake.AddServer("other")
 	t.Cleanup(other.Close)
 	w.patch(path, object{"url": other.URL()}).refused(http.StatusConflict, fault.CodeServerIdentityChanged).blames(t, "body.url", fault.FieldConflict)
+	w.patch(path, object{"url": other.URL(), "confirm_external_server_id": ""}).refused(http.StatusBadRequest, fault.CodeInvalidInput).
+		blames(t, "body.confirm_external_server_id", fault.FieldTooShort)
 	s := w.patch(path, object{"url": other.URL(), "confirm_external_server_id": "fake-other"}).want(http.StatusOK).object()
 	if s["url"] != other.URL() || s["external_server_id"] != "fake-other" {
 		t.Errorf("confirmed %v", s)

@@ -165,3 +165,13 @@ func applyLibraries(ctx context.Context, tx *db.Tx, serverID uuid.UUID, remote [
 	changes, gone, counts := compare(known, remote)
 	return counts, writeLibraries(ctx, tx, serverID, changes, gone, now)
 }
+
+// replaceLibraries applies what another media server has. Those of the one before
+// are missing even if the new one lists none, unless it has them too.
+func replaceLibraries(ctx context.Context, tx *db.Tx, serverID uuid.UUID, remote []sdk.Library, now time.Time) error {
+	if err := markAllMissing(ctx, tx, serverID, now); err != nil {
+		return err
+	}
+	_, err := applyLibraries(ctx, tx, serverID, remote, now)
+	return err
+}

@@ -144,6 +144,7 @@ func (s *Service) update(ctx context.Context, id uuid.UUID, p Patch) (Server, er
 	if err != nil {
 		return Server{}, err
 	}
+	var libraries []sdk.Library // of a server that replaces the stored one
 	reconnect := p.URL != nil || p.Settings != nil || p.Secrets != nil || p.TLS != nil || p.ConfirmExternalID != nil
 	t := target{id: id.String(), name: old.Name, typed: true}
 	if reconnect {
@@ -155,9 +156,10 @@ func (s *Service) update(ctx context.Context, id uuid.UUID, p Patch) (Server, er
 		problems = append(problems, conn.check(d)...)
 		next.URL = conn.URL
 		if len(problems) == 0 {
-			if next.Facts, next.ExternalID, err = s.retest(ctx, old, conn, p.ConfirmExternalID, t); err != nil {
+			if next.Facts, libraries, err = s.retest(ctx, old, conn, p.ConfirmExternalID, t); err != nil {
 				return Server{}, err
 			}
+			next.ExternalID = next.Facts.ExternalID
 			now := s.Now()
 			next.Revision = old.Revision + 1
 			next.Health = Health{State: HealthOK, Since: now, CheckedAt: &now}
@@ -179,6 +181,11 @@ func (s *Service) update(ctx context.Context, id uuid.UUID, p Patch) (Server, er
 				return Server{}, err // deleted meanwhile
 			}
 			return Server{}, errRevisionMoved
+		}
+		if next.ExternalID != old.ExternalID {
+			if err := replaceLibraries(ctx, tx, id, libraries, next.UpdatedAt); err != nil {
+				return Server{}, err
+			}
 		}
 		return s.get(ctx, tx.Client(), id)
 	})
@@ -235,26 +242,31 @@ func (s *Service) merge(old Server, sealed []byte, p Patch) (Server, Connection,
 }
 
 // retest tests a changed connection and compares the media server's own id with
-// the stored one, unless the admin confirmed the new one.
-func (s *Service) retest(ctx context.Context, old Server, c Connection, confirm *string, t target) (sdk.ServerFacts, string, error) {
+// the stored one, unless the admin confirmed the new one: then it reads the
+// libraries of the new server too.
+func (s *Service) retest(ctx context.Context, old Server, c Connection, confirm *string, t target) (sdk.ServerFacts, []sdk.Library, error) {
 	ref := s.unsavedRef(c)
 	ref.ExternalID = old.ExternalID
-	if confirm != nil {
+	if confirm != nil && *confirm != "" { // an empty id would confirm any server
 		ref.ExternalID = *confirm
 	}
 	facts, err := s.connect(ctx, ref, t)
 	if err != nil {
-		return sdk.ServerFacts{}, "", err
+		return sdk.ServerFacts{}, nil, err
 	}
 	if err := sameServer(ref, facts, t); err != nil {
-		return sdk.ServerFacts{}, "", err
+		return sdk.ServerFacts{}, nil, err
 	}
-	return facts, facts.ExternalID, nil
+	if facts.ExternalID == old.ExternalID {
+		return facts, nil, nil
+	}
+	libraries, err := s.listLibraries(ctx, ref, t)
+	return facts, libraries, err
 }
 
 // sameServer compares the id that the media server says with the confirmed one.
 func sameServer(ref sdk.ServerRef, facts sdk.ServerFacts, t target) error {
-	if ref.ExternalID == "" || facts.ExternalID == ref.ExternalID {
+	if facts.ExternalID == ref.ExternalID {
 		return nil
 	}
 	f := fault.New(fault.Conflict, fault.CodeServerIdentityChanged,

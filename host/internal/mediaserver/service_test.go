@@ -232,14 +232,68 @@ func TestAnotherServerBehindTheURL(t *testing.T) {
 	if got, err := w.Get(ctx, s.ID); err != nil || got.Health.State != mediaserver.HealthWrongServer || got.ExternalID != s.ExternalID {
 		t.Fatalf("after the sync: %+v, %v", got.Health, err)
 	}
-	wrong, right := "a third", "another"
-	if _, err := w.Update(ctx, s.ID, mediaserver.Patch{ConfirmExternalID: &wrong}); fault.CodeOf(err) != fault.CodeServerIdentityChanged {
-		t.Fatalf("a wrong confirmation: %v", err)
+	right := "another"
+	for _, wrong := range []string{"a third", ""} {
+		if _, err := w.Update(ctx, s.ID, mediaserver.Patch{ConfirmExternalID: &wrong}); fault.CodeOf(err) != fault.CodeServerIdentityChanged {
+			t.Fatalf("confirmed %q: %v", wrong, err)
+		}
 	}
 	got, err := w.Update(ctx, s.ID, mediaserver.Patch{ConfirmExternalID: &right})
 	if err != nil || got.ExternalID != "another" || got.Health.State != mediaserver.HealthOK {
 		t.Fatalf("confirmed: %+v, %v", got, err)
 	}
+}
+
+// A confirmed replacement takes the new server's libraries over at once: those of the
+// old one are gone, so that no invitation grants what is not there.
+func TestReplacedServerReplacesLibraries(t *testing.T) { // R6.2
+	hosttest.EachDB(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db)
+		s := w.create(t)
+		ctx := t.Context()
+		replace := func(externalID string) error {
+			w.home.SetFacts(func(f *sdk.ServerFacts) { f.ExternalID = externalID })
+			_, err := w.Update(ctx, s.ID, mediaserver.Patch{ConfirmExternalID: &externalID})
+			return err
+		}
+		present := func() []string {
+			t.Helper()
+			libs, err := w.Libraries(ctx, s.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names := []string{}
+			for _, l := range libs {
+				if l.MissingSince == nil {
+					names = append(names, l.Name)
+				}
+			}
+			return names
+		}
+		for _, l := range w.home.Libraries() {
+			w.home.RemoveLibrary(l.ID)
+		}
+		music := w.home.AddLibrary("Music", sdk.LibraryMusic)
+		w.home.Fault("ListLibraries", sdktest.Fault{Times: 1, Err: sdk.Errorf(sdk.ReasonUnavailable, "refused")})
+		if err := replace("another"); fault.CodeOf(err) != fault.CodeServerUnreachable {
+			t.Fatalf("its libraries cannot be read: %v", err)
+		}
+		if got, err := w.Get(ctx, s.ID); err != nil || got.ExternalID != s.ExternalID || !slices.Equal(present(), []string{"Films", "Series"}) {
+			t.Fatalf("a refused replacement was stored: %q with %v, %v", got.ExternalID, present(), err)
+		}
+		if err := replace("another"); err != nil || !slices.Equal(present(), []string{"Music"}) {
+			t.Fatalf("after the replacement: %v, %v", present(), err)
+		}
+		// Another server's list that is empty says nothing of itself, but none of the
+		// old server's libraries can be there.
+		w.home.RemoveLibrary(music.ID)
+		if err := replace("a third"); err != nil || len(present()) != 0 {
+			t.Fatalf("after a replacement without libraries: %v, %v", present(), err)
+		}
+		if libs, err := w.Libraries(ctx, s.ID); err != nil || len(libs) != 3 {
+			t.Fatalf("%d libraries are kept, %v; want 3", len(libs), err)
+		}
+	})
 }
 
 func TestSyncLibraries(t *testing.T) { // R6.2

@@ -314,6 +314,11 @@ func writeLibraries(ctx context.Context, tx *db.Tx, serverID uuid.UUID, changes 
 	return database.Wrap("sync", "library", err)
 }
 
+func markAllMissing(ctx context.Context, tx *db.Tx, serverID uuid.UUID, now time.Time) error {
+	err := tx.Library.Update().Where(library.ServerID(serverID), library.MissingSinceIsNil()).SetMissingSince(now).SetUpdatedAt(now).Exec(ctx)
+	return database.Wrap("sync", "library", err)
+}
+
 func markSynced(ctx context.Context, tx *db.Tx, id uuid.UUID, now time.Time) error {
 	err := tx.MediaServer.Update().Where(mediaserver.ID(id)).SetLibrariesSyncedAt(now).Exec(ctx)
 	return database.Wrap("update", entity, err)
