@@ -42,15 +42,15 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 	if err != nil {
 		return sdk.CreateUserResponse{}, sdk.AsUndone(err) // nothing was asked of Plex but reads
 	}
-	sh, err := c.invite(ctx, r, who, libraries, set)
+	sh, err := c.invite(ctx, r, who, libraries, set.to)
 	if sdk.ReasonOf(err) == sdk.ReasonAmbiguous {
 		return sdk.CreateUserResponse{}, err
 	} else if err != nil {
 		return sdk.CreateUserResponse{}, sdk.AsUndone(err) // refused, or never sent
 	}
-	sh, err = c.settle(ctx, r, sh, guest, libraries, set)
+	sh, err = c.settle(ctx, r, sh, guest, libraries, set.to)
 	if err != nil {
-		return sdk.CreateUserResponse{}, c.undo(ctx, r, who, err)
+		return sdk.CreateUserResponse{}, c.undo(ctx, r, who, set, err)
 	}
 	u, err := sh.userWithState()
 	out := sdk.CreateUserResponse{User: u}
@@ -62,19 +62,19 @@ func (c *client) CreateUser(ctx context.Context, req sdk.CreateUserRequest) (sdk
 
 // prepare refuses all that can be known to fail before anything is written, and
 // gives what is needed to share.
-func (c *client) prepare(ctx context.Context, guest principal, id string, libraries selection, asked wishes) (roster, invitee, sharing, error) {
+func (c *client) prepare(ctx context.Context, guest principal, id string, libraries selection, asked wishes) (roster, invitee, change, error) {
 	r, who, err := c.admit(ctx, guest, id, asked)
 	if err != nil {
-		return roster{}, invitee{}, sharing{}, err
+		return roster{}, invitee{}, change{}, err
 	}
 	if _, home := r.member(who.id); asked.liveTV == sdk.Allow && !home {
-		return roster{}, invitee{}, sharing{}, needsHome()
+		return roster{}, invitee{}, change{}, needsHome()
 	}
 	if err := c.exist(ctx, r, libraries); err != nil {
-		return roster{}, invitee{}, sharing{}, err
+		return roster{}, invitee{}, change{}, err
 	}
 	if r, err = c.widened(ctx, r); err != nil {
-		return roster{}, invitee{}, sharing{}, err
+		return roster{}, invitee{}, change{}, err
 	}
 	_, elsewhere := r.otherServer(who)
 	set, err := c.settingsFor(ctx, r, who, nil, asked.orDefaults(elsewhere))
@@ -170,35 +170,41 @@ func (c *client) exist(ctx context.Context, r roster, libraries selection) error
 	return nil
 }
 
+// change is a set of sharing settings to write, and the one to put back when what
+// it was written for fails.
+type change struct{ to, from sharing }
+
 // settingsFor gives the full set of sharing settings to write for a person who
-// has no share of this server. Filters and flags that Plex keeps are kept; saved
-// ones come from before the person was suspended. Since the set also holds on
-// the owner's other servers, it is not changed for somebody who uses one.
-func (c *client) settingsFor(ctx context.Context, r roster, who invitee, saved *sharing, asked wishes) (sharing, error) {
+// has no share of this server. Filters and flags that Plex keeps are kept, as they
+// are now: what the owner changed while somebody was suspended counts more than
+// what was saved before. Saved ones come back if Plex has none, or an empty set,
+// which is how it looks when it forgot them. Since the set also holds on the
+// owner's other servers, it is not changed for somebody who uses one.
+func (c *client) settingsFor(ctx context.Context, r roster, who invitee, saved *sharing, asked wishes) (change, error) {
 	r, err := c.widened(ctx, r)
 	if err != nil {
-		return sharing{}, err
+		return change{}, err
 	}
-	base := sharing{}
+	live := sharing{}
 	other, elsewhere := r.otherServer(who)
-	switch {
-	case elsewhere && other.Set != nil:
-		base = *other.Set
-	case saved != nil && !elsewhere:
+	if elsewhere && other.Set != nil {
+		live = *other.Set
+	} else if who.id != "" {
+		live, _, err = c.readSharing(ctx, who.id)
+	}
+	if err != nil {
+		return change{}, err
+	}
+	base := live
+	if saved != nil && !elsewhere && live.empty() {
 		base = *saved
-	case who.id != "":
-		set, _, err := c.readSharing(ctx, who.id)
-		if err != nil {
-			return sharing{}, err
-		}
-		base = set
 	}
 	want := asked.apply(base)
 	if held := want.against(base); elsewhere && held != "" {
-		return sharing{}, sdk.Errorf(sdk.ReasonAccessNotApplied,
+		return change{}, sdk.Errorf(sdk.ReasonAccessNotApplied,
 			"the person uses another server of the owner and %s there; Plex keeps one setting for both. Ask for the same here, or change it in Plex first. Nothing was changed", held)
 	}
-	return want, nil
+	return change{to: want, from: live}, nil
 }
 
 // settle brings a new share to its end: accepted if that can be done, with the
@@ -263,13 +269,22 @@ func notApplied(what string) error {
 	return sdk.Errorf(sdk.ReasonAccessNotApplied, "plex.tv shared the server, but not as it was asked: %s differ", what)
 }
 
-// undo takes a new share back and gives the error that led here; when that does
-// not work either, somebody must look.
-func (c *client) undo(ctx context.Context, r roster, who invitee, cause error) error {
+// undo takes a new share back, with the settings that were written for it, and
+// gives the error that led here; when that does not work either, somebody must look.
+func (c *client) undo(ctx context.Context, r roster, who invitee, set change, cause error) error {
 	ctx, cancel := detached(ctx, takeBackLimit)
 	defer cancel()
 	if err := c.takeBack(ctx, r, who); err != nil {
 		out := sdk.Errorf(sdk.ReasonAmbiguous, "the server was shared, that did not end well, and the share could not be taken back; it must be looked up")
+		out.Source, out.Err = sdk.SourceUpstream, errors.Join(cause, err)
+		return out
+	}
+	if len(set.to.differences(set.from)) == 0 {
+		return sdk.AsUndone(cause)
+	}
+	// Plex knows no settings for people whom nothing connects with the owner.
+	if err := c.writeSharing(ctx, who, set.from); err != nil && !absent(err) {
+		out := sdk.Errorf(sdk.ReasonOf(cause), "%v. The share was taken back, but what the person is allowed could not be put back; look at the person in Plex", cause)
 		out.Source, out.Err = sdk.SourceUpstream, errors.Join(cause, err)
 		return out
 	}

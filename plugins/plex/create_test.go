@@ -3,6 +3,7 @@ package plex
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -625,6 +626,48 @@ func TestCreateWidenedMeanwhile(t *testing.T) {
 	_, err := r.createLinked(linked, sdk.Grant{Libraries: r.only("Movies")})
 	r.want(err, sdk.ReasonAccessNotApplied, "the libraries differ")
 	r.wantAccess(r.alice)
+}
+
+// A creation that is taken back leaves what the person was allowed as it was, or
+// says that it could not.
+func TestCreateTakenBackRestoresSettings(t *testing.T) {
+	before := plextest.Settings{FilterMovies: "label=a"}
+	for _, fails := range []bool{false, true} {
+		r := newRig(t)
+		r.fake.Befriend(r.owner.ID, r.alice.ID)
+		r.fake.SetSharingSettings(r.owner.ID, r.alice.ID, before)
+		linked := r.link(r.alice)
+		made := false
+		r.before = func(req *http.Request) {
+			sh, ok := r.fake.ShareOf(r.server.ID(), r.alice.ID)
+			if made || !ok {
+				return
+			}
+			made = true
+			r.asOwner(http.MethodPut, "/api/servers/"+r.server.ID()+"/shared_servers/"+str(sh.ID),
+				`{"shared_server":{"library_section_ids":[`+r.section("Movies")+`,`+r.section("Music")+`]}}`)
+			if fails {
+				r.fake.AddFault(plextest.Fault{Kind: plextest.FaultDown, Method: http.MethodPost, Path: "/api/v2/sharing_settings"})
+			}
+		}
+		_, err := r.createLinked(linked, sdk.Grant{
+			Libraries: r.only("Movies"), Permissions: map[string]sdk.Tri{sdk.PermissionDownload: sdk.Allow},
+		})
+		r.want(err, sdk.ReasonAccessNotApplied, "the libraries")
+		r.wantAccess(r.alice)
+		got := r.fake.SharingSettings(r.owner.ID, r.alice.ID)
+		if !fails {
+			wantUndone(t, err)
+			if got != before {
+				t.Errorf("settings %+v, want %+v", got, before)
+			}
+			continue
+		}
+		r.want(err, sdk.ReasonAccessNotApplied, "could not be put back")
+		if e, _ := errors.AsType[*sdk.Error](err); e.Undone || got == before {
+			t.Errorf("%v says that nothing is left; settings %+v", err, got)
+		}
+	}
 }
 
 // A Home member has no share of this server by that alone: it is made like any

@@ -75,7 +75,7 @@ func (plugin) Describe() sdk.Description {
 		AccountRules:   accountRules(),
 		Traits: sdk.Traits{
 			SuspendEmulated:   true,
-			SuspendNote:       "Plex cannot disable a person: the share is removed and made again later. If the two accounts are no longer connected by then, the person must accept again. Some Plex apps have shown a Home member without any share every library; such a member is better removed from the Home.",
+			SuspendNote:       "Plex cannot disable a person: the share is removed and made again later. If the two accounts are no longer connected by then, the person must accept again. Content filters that the owner sets in Plex meanwhile stay; where Plex has none left, those from before come back. Some Plex apps have shown a Home member without any share every library; such a member is better removed from the Home.",
 			LibraryModes:      libraryModes(),
 			AllIncludesFuture: true,
 			LibraryNote:       "A library that was taken away may stay visible in an open app for some minutes.",

@@ -48,13 +48,13 @@ func (c *client) firstShare(ctx context.Context, r roster, who invitee, librarie
 	if err != nil {
 		return share{}, err
 	}
-	sh, err := c.invite(ctx, r, who, libraries, set)
+	sh, err := c.invite(ctx, r, who, libraries, set.to)
 	if err != nil {
 		return share{}, err
 	}
-	sh, err = c.settle(ctx, r, sh, principal{}, libraries, set)
+	sh, err = c.settle(ctx, r, sh, principal{}, libraries, set.to)
 	if err != nil {
-		return share{}, c.undo(ctx, r, who, err)
+		return share{}, c.undo(ctx, r, who, set, err)
 	}
 	return sh, nil
 }
@@ -182,7 +182,7 @@ func (c *client) remake(ctx context.Context, r roster, who invitee, libraries se
 			return sh, nil
 		}
 		if sdk.ReasonOf(last) == sdk.ReasonAccessNotApplied {
-			return share{}, c.undo(ctx, r, who, last)
+			return share{}, c.undo(ctx, r, who, change{to: set, from: set}, last)
 		}
 	}
 	return share{}, last

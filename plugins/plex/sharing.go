@@ -147,6 +147,9 @@ func (s sharing) differences(other sharing) []string {
 	return out
 }
 
+// empty says that the set allows nothing and filters nothing.
+func (s sharing) empty() bool { return len(sharing{}.differences(s)) == 0 }
+
 // against says what another set holds where a wish would change it, or "".
 func (s sharing) against(other sharing) string {
 	var held []string

@@ -52,8 +52,9 @@ func suspended(u sdk.User) sdk.User {
 }
 
 // Resume shares the server again, with the libraries of the grant that are still
-// there and the settings of the state. Nobody is signed in who could accept for the person, so
-// it may have to be accepted by hand: then the user is pending.
+// there, and with the settings that Plex kept, or else those of the state. Nobody
+// is signed in who could accept for the person, so it may have to be accepted by
+// hand: then the user is pending.
 func (c *client) Resume(ctx context.Context, req sdk.ResumeRequest) (sdk.ResumeResponse, error) {
 	libraries, err := selectionOf(req.Grant.Libraries)
 	if err != nil {
@@ -98,13 +99,13 @@ func (c *client) Resume(ctx context.Context, req sdk.ResumeRequest) (sdk.ResumeR
 	if err != nil {
 		return sdk.ResumeResponse{}, err
 	}
-	sh, err := c.invite(ctx, r, who, libraries, set)
+	sh, err := c.invite(ctx, r, who, libraries, set.to)
 	if err != nil {
 		return sdk.ResumeResponse{}, err
 	}
-	sh, err = c.settle(ctx, r, sh, principal{}, libraries, set)
+	sh, err = c.settle(ctx, r, sh, principal{}, libraries, set.to)
 	if err != nil {
-		return sdk.ResumeResponse{}, c.undo(ctx, r, who, err)
+		return sdk.ResumeResponse{}, c.undo(ctx, r, who, set, err)
 	}
 	u, err := sh.userWithState()
 	return sdk.ResumeResponse{User: u}, err

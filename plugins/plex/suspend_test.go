@@ -81,6 +81,33 @@ func TestSuspendAndResume(t *testing.T) {
 	}
 }
 
+// What the owner changed by hand while somebody was suspended counts more than
+// what was saved: a filter that was added stays, also beside other settings.
+func TestResumeKeepsWhatChangedMeanwhile(t *testing.T) {
+	for _, saved := range []string{"", "label=a"} {
+		r := newRig(t)
+		r.fake.MustAddShare(plextest.ShareSpec{
+			Server: r.server.ID(), Invited: "alice", AllLibraries: true, Accepted: true, Settings: plextest.Settings{FilterMovies: saved, AllowSync: true},
+		})
+		u, err := r.get(str(r.alice.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.suspend(u.ID); err != nil {
+			t.Fatal(err)
+		}
+		r.asOwner(http.MethodPost, "/api/v2/sharing_settings", `{"invitedId":`+u.ID+`,"settings":{"allowSync":false,"filterMovies":"contentRating=G"}}`)
+		after, err := r.resume(u)
+		if err != nil || after.Permissions[sdk.PermissionDownload] != sdk.Allow {
+			t.Errorf("%+v, %v", after, err)
+		}
+		want := plextest.Settings{FilterMovies: "contentRating=G", AllowSync: true} // downloads are the grant's
+		if got := r.fake.SharingSettings(r.owner.ID, r.alice.ID); got != want {
+			t.Errorf("settings %+v, want %+v", got, want)
+		}
+	}
+}
+
 // Somebody who is no longer connected has to accept again.
 func TestResumePending(t *testing.T) {
 	r := newRig(t)
