@@ -54,7 +54,7 @@ func TestAfterAKilledBackupAndRestore(t *testing.T) {
 	d := open(t, at)
 	hosttest.Fill(t, d, 2)
 	// So much that to copy it takes a while.
-	for range 32 {
+	for range 16 {
 		if _, err := d.Ent.ExecContext(t.Context(), "INSERT INTO instance (key, value, updated_at) VALUES (hex(randomblob(8)), randomblob(1 << 20), '2026-01-02 03:04:05+00:00')"); err != nil {
 			t.Fatal(err)
 		}
