@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/zondarr/zondarr/host/internal/fault"
 	"github.com/zondarr/zondarr/sdk"
@@ -129,7 +131,8 @@ func sentence(s string) string {
 	if last := s[len(s)-1]; last != '.' && last != '!' && last != '?' {
 		s += "."
 	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	first, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[size:]
 }
 
 // healthOf gives the state that an error leaves a stored server in.
