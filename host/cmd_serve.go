@@ -1,10 +1,14 @@
 package host
 
 import (
+	"fmt"
 	"net"
 	"os"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/zondarr/zondarr/host/internal/database"
 )
@@ -31,9 +35,31 @@ func (p *program) serveCommand() *cobra.Command {
 			log.Warn("the secret key can be read by others than its owner: chmod 600 it", "file", SecretKeyFile(c.DataDir))
 		}
 		log.Info("configuration", c.loggable()...)
-		return run(cmd.Context(), c, options{installation: dir, paused: paused, log: log, ready: func(addr net.Addr) { welcome(p.stdio.Out, c, addr, os.Args[0]) }})
+		return run(cmd.Context(), c, options{installation: dir, paused: paused, log: log, ready: func(addr net.Addr) { welcome(p.stdio.Out, c, addr, sameInstance(cmd.Flags())) }})
 	}
 	return cmd
+}
+
+// sameInstance gives the flags by which another command finds the same instance. The
+// URL of a database is left out, since it may hold a password.
+func sameInstance(flags *pflag.FlagSet) string {
+	out := ""
+	for _, name := range []string{"config", "data-dir"} {
+		if f := flags.Lookup(name); f != nil && f.Changed {
+			out += fmt.Sprintf(" --%s %s", name, quoted(f.Value.String()))
+		}
+	}
+	return out
+}
+
+// quoted makes one word of s for a shell.
+func quoted(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("/._-+:", r)
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // loggable gives the settings without what is secret in them.

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -146,6 +147,28 @@ func TestUnknownNames(t *testing.T) {
 	_, warnings, err := load(sources{environ: []string{"ZONDARR_SECRET_KEY=" + testKey, "ZONDARR_LOGLEVEL=debug"}}, true)
 	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "ZONDARR_LOG_LEVEL") {
 		t.Errorf("an unknown variable: %v, %q", err, warnings)
+	}
+}
+
+// A misspelt variable is named where it matters: when a setting is missing.
+func TestMisspeltVariableIsNamedWithTheProblem(t *testing.T) {
+	var out, errOut bytes.Buffer
+	code := Main(t.Context(), []string{"serve", "--data-dir", t.TempDir()}, []string{"ZONDARR_SECERT_KEY=" + testKey}, Stdio{In: strings.NewReader(""), Out: &out, Err: &errOut})
+	if code != 2 || !strings.Contains(errOut.String(), "did you mean secret_key") || strings.Contains(errOut.String(), testKey) {
+		t.Errorf("%d: %s", code, errOut.String())
+	}
+}
+
+// The first steps that are shown lead to the instance that serves.
+func TestWelcomeNamesTheInstance(t *testing.T) {
+	var p program
+	cmd := p.serveCommand()
+	cmd.Flags().StringVar(&p.file, "config", "", "")
+	if err := cmd.ParseFlags([]string{"--data-dir", "/srv/my data", "--config=z.yaml", "--addr", "127.0.0.1:1"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := sameInstance(cmd.Flags()), " --config z.yaml --data-dir '/srv/my data'"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

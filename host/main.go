@@ -79,7 +79,14 @@ func (p *program) root() *cobra.Command {
 func (p *program) configured(cmd *cobra.Command, needKey bool) func() (Config, []string, error) {
 	addFlags(cmd.Flags())
 	return func() (Config, []string, error) {
-		return load(sources{file: p.file, environ: p.environ, flags: cmd.Flags()}, needKey)
+		c, warnings, err := load(sources{file: p.file, environ: p.environ, flags: cmd.Flags()}, needKey)
+		if err != nil {
+			// A misspelt variable may well be the cause.
+			for _, w := range warnings {
+				fmt.Fprintln(p.stdio.Err, w)
+			}
+		}
+		return c, warnings, err
 	}
 }
 

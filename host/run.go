@@ -177,12 +177,12 @@ func installationDir() (string, error) {
 }
 
 // welcome says in plain words what to do next.
-func welcome(w io.Writer, c Config, addr net.Addr, program string) {
+func welcome(w io.Writer, c Config, addr net.Addr, flags string) {
 	base := c.BaseURL
 	if base == "" {
 		base = "http://" + strings.Replace(addr.String(), "[::]", "localhost", 1)
 	}
 	fmt.Fprintf(w, "\nZondarr is serving at %s\n  the API, to read and try:  %s/docs\n", base, base)
-	fmt.Fprintf(w, "  in another terminal, once: %s api-key create --name me\n"+
-		"                             then add a media server and an invitation, as the README shows\n  stop with Ctrl-C\n\n", program)
+	fmt.Fprintf(w, "  in another terminal, once: %s api-key create --name me%s\n"+
+		"                             then add a media server and an invitation, as the README shows\n  stop with Ctrl-C\n\n", os.Args[0], flags)
 }
