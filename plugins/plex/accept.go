@@ -64,7 +64,7 @@ func (c *client) acceptFor(ctx context.Context, as principal, owner account, sh 
 func (c *client) tryAccept(ctx context.Context, as principal, owner account, sh share) (bool, error) {
 	id, err := c.findInvite(ctx, as, owner, sh)
 	if goneOrAbsent(err) {
-		return c.tryAcceptV1(ctx, as, owner)
+		return c.tryAcceptV1(ctx, as, owner, sh)
 	}
 	if err != nil || id == "" {
 		return false, err
@@ -73,7 +73,7 @@ func (c *client) tryAccept(ctx context.Context, as principal, owner account, sh 
 		method: http.MethodPost, at: atClients, path: "/api/v2/shared_servers/{}/accept", args: []string{id}, as: as, repeat: true,
 	})
 	if gone(err) {
-		return c.tryAcceptV1(ctx, as, owner)
+		return c.tryAcceptV1(ctx, as, owner, sh)
 	}
 	if absent(err) { // accepted by hand meanwhile
 		return true, nil
@@ -119,8 +119,9 @@ type invitationV1 struct {
 }
 
 // tryAcceptV1 is the older way. It accepts all that one owner has sent, so it is
-// used only if that is this one server; otherwise the person accepts by hand.
-func (c *client) tryAcceptV1(ctx context.Context, as principal, owner account) (bool, error) {
+// used only if that is this one server, which the list tells by its name alone;
+// otherwise the person accepts by hand.
+func (c *client) tryAcceptV1(ctx context.Context, as principal, owner account, sh share) (bool, error) {
 	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/invites/requests", as: as, always: true})
 	if err != nil {
 		return false, err
@@ -133,7 +134,7 @@ func (c *client) tryAcceptV1(ctx context.Context, as principal, owner account) (
 		return false, err
 	}
 	for _, inv := range answer.Invites {
-		if inv.ID != string(owner.ID) || !bool(inv.Server) || len(inv.Servers) != 1 {
+		if inv.ID != string(owner.ID) || !bool(inv.Server) || len(inv.Servers) != 1 || sh.Name == "" || inv.Servers[0].Name != sh.Name {
 			continue
 		}
 		_, err := c.wire.send(ctx, request{

@@ -209,12 +209,24 @@ func TestCreateAcceptsThisServerAlone(t *testing.T) {
 	if u := r.mustCreate(r.alice, "Movies"); u.Status != sdk.StatusPending || state(r) != plextest.SharePending {
 		t.Errorf("status %s, the other server's invite is %s", u.Status, state(r))
 	}
+	// Nor while the other one alone shows: then it is not this one's.
+	for _, gone := range []string{"/api/v2/shared_servers/invites/received/pending", "/api/v2/shared_servers/owned/*"} {
+		r = newRig(t, func(s *plextest.Switches) { s.V1RequestsGone, s.InviteDelay = false, time.Hour })
+		other(r)
+		r.fake.Advance(2 * time.Hour)
+		r.fake.AddFault(plextest.Fault{Kind: plextest.FaultGone, Path: "/api/v2/shared_servers/invites/received/pending"})
+		r.fake.AddFault(plextest.Fault{Kind: plextest.FaultGone, Path: gone}) // with the older lists too
+		if u := r.mustCreate(r.alice, "Movies"); u.Status != sdk.StatusPending || state(r) != plextest.SharePending {
+			t.Errorf("status %s, the other server's invite is %s", u.Status, state(r))
+		}
+	}
 }
 
 func TestCreateAcceptFallbacks(t *testing.T) {
 	gone := []plextest.Fault{
 		{Kind: plextest.FaultGone, Path: "/api/v2/shared_servers/invites/received/pending"},
 		{Kind: plextest.FaultGone, Path: "/api/v2/shared_servers/*/accept"},
+		{Kind: plextest.FaultGone, Path: "/api/v2/shared_servers/**", Method: http.MethodGet},
 	}
 	for _, fault := range gone {
 		r := newRig(t, func(s *plextest.Switches) { s.V1RequestsGone = false })

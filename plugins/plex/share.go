@@ -17,6 +17,7 @@ import (
 type share struct {
 	ID       string
 	Machine  string
+	Name     string // of the server
 	Who      invitee
 	Username string
 	Title    string
@@ -40,6 +41,7 @@ type share struct {
 type sharedServer struct {
 	ID           ident    `json:"id"`
 	Machine      string   `json:"machineIdentifier"`
+	Name         string   `json:"name"`
 	InvitedID    ident    `json:"invitedId"`
 	InvitedEmail string   `json:"invitedEmail"`
 	Accepted     flag     `json:"accepted"`
@@ -68,7 +70,7 @@ func (s sharedServer) share() (share, bool) {
 		return share{}, false
 	}
 	out := share{
-		ID: string(s.ID), Machine: s.Machine, Who: invitee{id: string(s.InvitedID)}, Email: s.InvitedEmail,
+		ID: string(s.ID), Machine: s.Machine, Name: s.Name, Who: invitee{id: string(s.InvitedID)}, Email: s.InvitedEmail,
 		Accepted: bool(s.Accepted) || s.AcceptedAt.set, All: bool(s.All), Set: s.Set,
 	}
 	if p := s.Invited; p != nil {
@@ -124,6 +126,7 @@ func namedByNumber(ids []string) bool {
 // that were withdrawn.
 type sharedServerRow struct {
 	ID         string `xml:"id,attr"`
+	Name       string `xml:"name,attr"`
 	UserID     string `xml:"userID,attr"`
 	Username   string `xml:"username,attr"`
 	Email      string `xml:"email,attr"`
@@ -142,7 +145,7 @@ type sharedServerRow struct {
 
 func (r sharedServerRow) share(machine string) share {
 	out := share{
-		ID: r.ID, Machine: machine, Username: r.Username, Email: r.Email, All: bool(r.All),
+		ID: r.ID, Machine: machine, Name: r.Name, Username: r.Username, Email: r.Email, All: bool(r.All),
 		Accepted: r.AcceptedAt.set && r.Accepted != "0" && r.Accepted != "false",
 		Download: bool(r.AllowSync), Tuners: int(r.Tuners),
 	}
