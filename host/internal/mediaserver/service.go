@@ -269,10 +269,8 @@ func sameServer(ref sdk.ServerRef, facts sdk.ServerFacts, t target) error {
 	if facts.ExternalID == ref.ExternalID {
 		return nil
 	}
-	f := fault.New(fault.Conflict, fault.CodeServerIdentityChanged,
-		"Another media server answers at this URL: it says the id %s, and the stored one is %s. If the server was replaced on purpose, confirm the new id with confirm_external_server_id.", facts.ExternalID, ref.ExternalID)
+	f := t.anotherServer("send its id, " + facts.ExternalID + ",")
 	f.Server = t.server()
-	f.Fields = t.at("body.url", fault.FieldConflict, "Another media server answers here.")
 	return f
 }
 

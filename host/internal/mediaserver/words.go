@@ -66,9 +66,7 @@ func (t target) fromReason(e *sdk.Error) *fault.Error {
 	case sdk.ReasonWrongProduct:
 		return t.blame(e, fault.CodeServerWrongProduct, []string{"body.url"})
 	case sdk.ReasonWrongServer:
-		f := fault.New(fault.Conflict, fault.CodeServerIdentityChanged, "Another media server answers at this URL: %s", sentence(e.Message))
-		f.Fields = t.at("body.url", fault.FieldConflict, "Another media server answers here.")
-		return f
+		return t.anotherServer("read its id with POST /api/v1/servers/test, and send it")
 	case sdk.ReasonInvalid:
 		if len(e.Fields) > 0 {
 			f := fault.InvalidInput()
@@ -87,6 +85,15 @@ func (t target) fromReason(e *sdk.Error) *fault.Error {
 	default:
 		return fault.New(fault.Upstream, fault.CodeServerError, "The media server failed: %s", sentence(e.Message))
 	}
+}
+
+// anotherServer is the error for a server that says another id than the confirmed one;
+// send tells which id to confirm.
+func (t target) anotherServer(send string) *fault.Error {
+	f := fault.New(fault.Conflict, fault.CodeServerIdentityChanged,
+		"Another media server answers at this URL than the one that was confirmed. If it was replaced on purpose, %s as confirm_external_server_id.", send)
+	f.Fields = t.at("body.url", fault.FieldConflict, "Another media server answers here.")
+	return f
 }
 
 // blame is an invalid input where the caller typed it, else a failing server.
