@@ -137,7 +137,7 @@ func (p plugin) Open(_ context.Context, req sdk.OpenRequest) (sdk.MediaClient, e
 		cloudURL:   endpoint("cloud_url", defaultCloudURL),
 		clientsURL: endpoint("clients_url", defaultClientsURL),
 		serverURL:  req.Server.URL,
-		server:     req.HTTP,
+		server:     withoutRedirects(req.HTTP),
 		timeout:    callTimeout,
 		sleep:      p.sleep,
 	}
@@ -149,9 +149,6 @@ func (p plugin) Open(_ context.Context, req sdk.OpenRequest) (sdk.MediaClient, e
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	if w.server == nil {
-		w.server = &http.Client{}
-	}
 	w.cloud, c.closeCloud = cloudClient(w.server, req.Server.TLS)
 	if len(problems) > 0 {
 		err := sdk.Errorf(sdk.ReasonInvalid, "the settings of the Plex server are not valid: %s", problems[0].Message)
@@ -159,6 +156,17 @@ func (p plugin) Open(_ context.Context, req sdk.OpenRequest) (sdk.MediaClient, e
 		return nil, err
 	}
 	return c, nil
+}
+
+// withoutRedirects gives a client like the host's that follows no redirect: the
+// token would go along, to whatever host the answer names.
+func withoutRedirects(given *http.Client) *http.Client {
+	out := http.Client{}
+	if given != nil {
+		out = *given
+	}
+	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &out
 }
 
 // cloudClient gives the HTTP client for plex.tv. It is the server's own, but for
@@ -173,12 +181,7 @@ func cloudClient(server *http.Client, tls sdk.TLSOptions) (*http.Client, func())
 		return server, func() {}
 	}
 	transport = transport.Clone()
-	return &http.Client{
-		Transport: transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		},
-	}, transport.CloseIdleConnections
+	return withoutRedirects(&http.Client{Transport: transport}), transport.CloseIdleConnections
 }
 
 func headerSafe(s string) bool {

@@ -51,3 +51,35 @@ func pmsCalls() map[string]func(*testing.T, *client) error {
 		},
 	}
 }
+
+// A redirect is never followed, whatever client the host gives: the token would go
+// along to another host.
+func TestNoRedirectIsFollowed(t *testing.T) {
+	r := newRig(t)
+	followed := 0
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed++ }))
+	defer other.Close()
+	redirect := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusFound))
+	defer redirect.Close()
+	transport := &http.Transport{DisableKeepAlives: true}
+	given := &http.Client{Transport: transport}
+	for name, client := range map[string]*http.Client{"none": nil, "given": given} {
+		for _, skipVerify := range []bool{false, true} {
+			c := r.open(func(req *sdk.OpenRequest) {
+				req.HTTP, req.Server.URL, req.Server.TLS.SkipVerify = client, redirect.URL, skipVerify
+				req.Server.Settings["cloud_url"], req.Server.Settings["clients_url"] = redirect.URL, redirect.URL
+			})
+			_, err := c.GetUser(t.Context(), sdk.GetUserRequest{ID: "1"})
+			r.want(err, sdk.ReasonServerError, "redirect")
+			_, err = c.TestConnection(t.Context(), sdk.TestConnectionRequest{})
+			r.want(err, sdk.ReasonWrongProduct)
+			if followed > 0 {
+				t.Errorf("client %s: a redirect was followed", name)
+			}
+		}
+	}
+	if given.CheckRedirect != nil {
+		t.Error("the host's own client was changed")
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
