@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 )
 
@@ -25,20 +24,48 @@ type inspection struct {
 // it is still being copied, however long ago the last part came.
 var errIncomplete = errors.New("the file is shorter than its headers say")
 
-// inspect reads a file that has settled. The error is errIncomplete, a *refusal,
-// or of the file system.
-func inspect(f *os.File) (inspection, error) {
-	if err := checkFormat(f); err != nil {
-		return inspection{}, err
+// maxHeaders is how much of a file is read to learn what it says of itself, in
+// bytes.
+const maxHeaders = 32 << 20
+
+// inspect reads a file that has settled and has this size. The error is
+// errIncomplete, a *refusal, or of the file system.
+func inspect(r io.ReaderAt, size int64) (out inspection, err error) {
+	// Nobody has approved the file yet. The parsers of the standard library are made
+	// for what a linker wrote, not for what somebody wrote to break them.
+	defer func() {
+		if recover() != nil {
+			out, err = inspection{}, &refusal{CodeNotPlugin, "The file is no program: what it says of itself cannot be read."}
+		}
+	}()
+	headers := &frugal{r, maxHeaders}
+	err = checkFormat(headers, size)
+	if headers.left < 0 {
+		err = &refusal{CodeNotPlugin, "The file is no program: it says too much of itself."}
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return inspection{}, err
-	}
-	sum, size, err := hashOf(f)
 	if err != nil {
 		return inspection{}, err
 	}
-	return inspection{sha256: sum, size: size, build: buildOf(f)}, nil
+	sum, size, err := hashOf(io.NewSectionReader(r, 0, size))
+	if err != nil {
+		return inspection{}, err
+	}
+	return inspection{sha256: sum, size: size, build: buildOf(&frugal{r, maxHeaders})}, nil
+}
+
+// frugal is a file of which only so many bytes are read.
+type frugal struct {
+	r    io.ReaderAt
+	left int64 // negative once it was too much
+}
+
+var errTooMuch = errors.New("too much of the file was read")
+
+func (f *frugal) ReadAt(p []byte, off int64) (int, error) {
+	if f.left -= int64(len(p)); f.left < 0 {
+		return 0, errTooMuch
+	}
+	return f.r.ReadAt(p, off)
 }
 
 func hashOf(r io.Reader) (sum string, size int64, err error) {
@@ -65,24 +92,20 @@ func buildOf(r io.ReaderAt) *Build {
 
 // checkFormat says whether the file is a program for this machine. A script with
 // an interpreter line passes: what it is will show when it runs.
-func checkFormat(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
+func checkFormat(r io.ReaderAt, size int64) error {
 	head := make([]byte, 4)
-	if _, err := f.ReadAt(head, 0); err != nil {
+	if _, err := r.ReadAt(head, 0); err != nil {
 		return &refusal{CodeNotPlugin, "The file is no program."}
 	}
 	switch {
 	case bytes.HasPrefix(head, []byte("#!")):
 		return nil
 	case bytes.Equal(head, []byte(elf.ELFMAG)):
-		return checkELF(f, info.Size())
+		return checkELF(r, size)
 	case bytes.HasPrefix(head, []byte("MZ")):
 		return wrongPlatform("windows")
 	default:
-		return checkMachO(f)
+		return checkMachO(r)
 	}
 }
 
@@ -91,8 +114,8 @@ var elfMachines = map[string]elf.Machine{
 	"riscv64": elf.EM_RISCV, "ppc64le": elf.EM_PPC64, "s390x": elf.EM_S390, "loong64": elf.EM_LOONGARCH,
 }
 
-func checkELF(f *os.File, size int64) error {
-	prog, err := elf.NewFile(f)
+func checkELF(r io.ReaderAt, size int64) error {
+	prog, err := elf.NewFile(r)
 	if err != nil {
 		// The headers themselves are cut, or nonsense.
 		return errIncomplete
@@ -124,10 +147,10 @@ func checkELF(f *os.File, size int64) error {
 	return nil
 }
 
-func checkMachO(f *os.File) error {
-	prog, err := macho.NewFile(f)
+func checkMachO(r io.ReaderAt) error {
+	prog, err := macho.NewFile(r)
 	if err != nil {
-		if fat, fatErr := macho.NewFatFile(f); fatErr == nil {
+		if fat, fatErr := macho.NewFatFile(r); fatErr == nil {
 			_ = fat.Close()
 			if runtime.GOOS == "darwin" {
 				return nil

@@ -202,7 +202,7 @@ func (s *scanner) read(f *found, before shape) bool {
 	if openForWriting(file) {
 		return false
 	}
-	f.inspection, err = inspect(file)
+	f.inspection, err = inspect(file, before.size)
 	after, statErr := shapeOf(filepath.Dir(f.path), f.path)
 	if statErr != nil || after != before {
 		return false

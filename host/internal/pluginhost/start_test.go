@@ -302,9 +302,9 @@ func TestCutProgramIsIncomplete(t *testing.T) {
 		f, err := os.Open(path)
 		must(t, err)
 		defer f.Close()
-		must(t, checkFormat(f))
 		info, err := f.Stat()
 		must(t, err)
+		must(t, checkFormat(f, info.Size()))
 		cut, err := os.CreateTemp(t.TempDir(), "cut")
 		must(t, err)
 		defer cut.Close()
@@ -312,11 +312,65 @@ func TestCutProgramIsIncomplete(t *testing.T) {
 		must(t, err)
 		for _, size := range []int64{info.Size() - 1, info.Size() - 1000, info.Size() * 9 / 10, info.Size() / 2, 100_000, 1000, 64, 20} {
 			must(t, cut.Truncate(size))
-			if err := checkFormat(cut); !errors.Is(err, errIncomplete) {
+			if err := checkFormat(cut, size); !errors.Is(err, errIncomplete) {
 				t.Errorf("of %d bytes %d are taken for a program: %v", info.Size(), size, err)
 			}
 		}
 	}
+}
+
+// A file that nobody has approved cannot take the host down, nor its memory, by
+// what it says of itself.
+func TestFileMadeToBreakItsReader(t *testing.T) {
+	self, err := os.Executable()
+	must(t, err)
+	program, err := os.ReadFile(self)
+	must(t, err)
+	size := int64(len(program))
+	for _, from := range []int64{0, 16, 64, size / 2} {
+		r := &trap{file: program, from: from}
+		_, err := inspect(r, size)
+		if refused, ok := errors.AsType[*refusal](err); !r.sprung || !ok || refused.code != CodeNotPlugin {
+			t.Errorf("panicking at %d: %v", from, err)
+		}
+	}
+
+	sections := make([]byte, 128) // as many as there are bytes in the file, and more
+	copy(sections, program[:64])
+	binary.LittleEndian.PutUint64(sections[40:], 64)    // e_shoff
+	binary.LittleEndian.PutUint16(sections[56:], 0)     // e_phnum
+	binary.LittleEndian.PutUint16(sections[58:], 64)    // e_shentsize
+	binary.LittleEndian.PutUint16(sections[60:], 0)     // e_shnum: see the first section
+	binary.LittleEndian.PutUint64(sections[96:], 1<<30) // its sh_size
+	r := &trap{file: sections, from: -1}
+	_, err = inspect(r, 256<<20)
+	if refused, ok := errors.AsType[*refusal](err); !ok || refused.code != CodeNotPlugin || r.read > 2*maxHeaders {
+		t.Errorf("it read %d MiB: %v", r.read>>20, err)
+	}
+}
+
+// trap is a file with a hole of 256 MiB at its end, and a panic at one place.
+type trap struct {
+	file   []byte
+	from   int64 // -1 for nowhere
+	sprung bool
+	read   int
+}
+
+func (f *trap) ReadAt(p []byte, off int64) (int, error) {
+	if f.from >= 0 && off+int64(len(p)) > f.from {
+		f.sprung = true
+		panic("index out of range")
+	}
+	if off+int64(len(p)) > 256<<20 {
+		return 0, io.EOF
+	}
+	f.read += len(p)
+	clear(p)
+	if off < int64(len(f.file)) {
+		copy(p, f.file[off:])
+	}
+	return len(p), nil
 }
 
 func TestWorldWritableDirectory(t *testing.T) {
