@@ -38,10 +38,9 @@ type Offer struct {
 
 // Target is one server of an offer.
 type Target struct {
-	ServerID  uuid.UUID
-	Name      string
-	Type      string
-	PublicURL *string
+	ServerID uuid.UUID
+	Name     string
+	Type     string
 	// Enabled is false for a server that is skipped.
 	Enabled bool
 	// Facts is nil for a server that was never tested.
@@ -89,7 +88,7 @@ func (s *Service) toOffer(row *db.Invitation) Offer {
 		}
 		available = available || m.Enabled
 		o.Targets = append(o.Targets, Target{
-			ServerID: m.ID, Name: m.Name, Type: m.ServerType, PublicURL: m.PublicURL, Enabled: m.Enabled,
+			ServerID: m.ID, Name: m.Name, Type: m.ServerType, Enabled: m.Enabled,
 			Facts: grant.Facts(m.Facts), Grant: t.grant(), Libraries: libraries(t.libraries), version: m.UpdatedAt,
 		})
 	}

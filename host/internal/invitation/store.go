@@ -32,7 +32,7 @@ func withTargets(q *db.InvitationQuery) *db.InvitationQuery {
 
 // targetColumns leaves the sealed secrets of the servers where they are.
 func targetColumns(q *db.MediaServerQuery) {
-	q.Select(mediaserver.FieldID, mediaserver.FieldName, mediaserver.FieldServerType, mediaserver.FieldPublicURL,
+	q.Select(mediaserver.FieldID, mediaserver.FieldName, mediaserver.FieldServerType,
 		mediaserver.FieldEnabled, mediaserver.FieldFacts, mediaserver.FieldUpdatedAt)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/zondarr/zondarr/ent/db/predicate"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/fault"
+	"github.com/zondarr/zondarr/host/internal/invitation"
 	"github.com/zondarr/zondarr/sdk"
 )
 
@@ -154,7 +155,7 @@ func linkFault(err error) error {
 // PollLink tells how a sign-in stands, and asks the realm when it is time to.
 func (s *Service) PollLink(ctx context.Context, code, id string) (Link, error) {
 	row, err := s.DB.Ent.Link.Query().Where(linkrow.PublicID(id)).Only(ctx)
-	if db.IsNotFound(err) || err == nil && !sameCode(code, row.Code) {
+	if db.IsNotFound(err) || err == nil && !invitation.Means(code, row.Code) {
 		return Link{}, noLink()
 	}
 	if err != nil {

@@ -25,7 +25,7 @@ func (s *Service) Result(ctx context.Context, code, publicID string) (Result, er
 	if err != nil {
 		return Result{}, database.Wrap("get", entity, err)
 	}
-	if !sameCode(code, row.Code) {
+	if !invitation.Means(code, row.Code) {
 		return Result{}, fault.Missing(entity, publicID)
 	}
 	return s.toResult(row), nil
@@ -88,6 +88,3 @@ func (s *Service) signInURL(server *db.MediaServer, serverType string) *string {
 func targetColumns(q *db.MediaServerQuery) {
 	q.Select(mediaserver.FieldID, mediaserver.FieldName, mediaserver.FieldServerType, mediaserver.FieldPublicURL)
 }
-
-// sameCode compares a code as somebody typed it with a stored one.
-func sameCode(typed, stored string) bool { return invitation.Means(typed, stored) }
