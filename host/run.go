@@ -148,7 +148,11 @@ func run(ctx context.Context, c Config, o options) (err error) {
 		log.Warn("requests were cut off", "error", errors.Join(stopErr, server.Close()))
 	}
 	endJobs()
-	<-jobsEnded
+	select {
+	case <-jobsEnded:
+	case <-budget.Done(): // a dead connection to the database may outlast its context
+		log.Warn("a job was cut off")
+	}
 	redemptions.Stop(budget)
 	err = errors.Join(err, plugins.Stop(budget))
 	log.Info("stopped")
