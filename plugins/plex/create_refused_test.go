@@ -1,6 +1,7 @@
 package plex
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -208,4 +209,44 @@ func TestCreateWithAnotherSignIn(t *testing.T) {
 	_, err = r.createLinked(linked, sdk.Grant{Libraries: r.only("Movies")})
 	r.want(err, sdk.ReasonLinkExpired, "sign in again")
 	r.wantNoWrites()
+}
+
+// plex.tv refuses what it will not do twice, or for its owner, with a number and no
+// words: the lists and the owner's account tell what it was. The older call, and a
+// plex.tv that finds words, say it themselves.
+func TestRefusalsWithoutWords(t *testing.T) {
+	variants := map[string]func(*plextest.Switches){
+		"Silent": func(*plextest.Switches) {},
+		"Words":  func(s *plextest.Switches) { s.V2RefusalWords = true },
+		"V1":     func(s *plextest.Switches) { s.V2CreateGone = true },
+	}
+	for name, change := range variants {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, change)
+			linked := r.link(r.alice)
+			r.on(http.MethodPost, "/shared_servers", func() {
+				r.fake.MustAddShare(plextest.ShareSpec{Server: r.server.ID(), Invited: "alice", AllLibraries: true})
+			})
+			_, err := r.createLinked(linked, sdk.Grant{Libraries: r.only("Movies")})
+			r.want(err, sdk.ReasonAlreadyMember, "nothing was changed")
+			wantUndone(t, err)
+
+			// An address that turns out to be the owner's own.
+			user := sdk.User{ID: r.owner.Email, Libraries: &sdk.LibraryAccess{Mode: sdk.LibraryAll}}
+			_, err = r.resume(user)
+			r.want(err, sdk.ReasonProtected, "owns the Plex server")
+
+			// An address whose owner registers, and is shared with, in the same moment.
+			r.on(http.MethodPost, "/shared_servers", func() {
+				r.fake.MustAddAccount(plextest.Account{Username: "newcomer", Email: "new@example.com"})
+				r.fake.MustAddShare(plextest.ShareSpec{Server: r.server.ID(), Invited: "newcomer", AllLibraries: true})
+			})
+			user.ID = "new@example.com"
+			_, err = r.resume(user)
+			r.want(err, sdk.ReasonInvalid, "account id")
+			if n := len(r.fake.LiveShares()); n != 2 {
+				t.Errorf("%d shares, want the two that were made by hand", n)
+			}
+		})
+	}
 }

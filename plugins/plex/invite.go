@@ -73,8 +73,9 @@ func (c *client) postShare(ctx context.Context, machine string, who invitee, lib
 	return err
 }
 
-// afterRefusal finds out why plex.tv declined, since it answers the same to a
-// share that exists and to several other things. A withdrawn invite can leave a
+// afterRefusal finds out why plex.tv declined from the lists, since it answers the
+// same number, often without a word, to a share that exists and to several other
+// things. A withdrawn invite can leave a
 // row that stands in the way: that one is removed, and the share asked for once
 // more.
 func (c *client) afterRefusal(ctx context.Context, r roster, who invitee, libraries selection, set sharing, refusal error) error {
@@ -84,6 +85,9 @@ func (c *client) afterRefusal(ctx context.Context, r roster, who invitee, librar
 	}
 	if _, exists := now.share(who.key()); exists {
 		return alreadyMember("this Plex server is shared with the account already")
+	}
+	if err := now.registered(who.key()); err != nil {
+		return err
 	}
 	swept, err := c.sweep(ctx, now, who)
 	if err != nil {
@@ -101,7 +105,8 @@ func (c *client) afterRefusal(ctx context.Context, r roster, who invitee, librar
 // crowd is how many people Plex lets one server be shared with, about.
 const crowd = 95
 
-// explain turns a refusal of plex.tv to share into words.
+// explain turns a refusal of plex.tv to share, which the lists do not explain, into
+// words.
 func (c *client) explain(r roster, refusal error) error {
 	said := answer(refusal)
 	fail := func(reason sdk.Reason, message string) error {

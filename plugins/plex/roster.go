@@ -206,8 +206,11 @@ func (r roster) otherServer(who invitee) (share, bool) {
 	return pick(r.elsewhere, func(sh share) bool { return sh.is(who.key()) })
 }
 
-// isOwner says whether an external id is that of the server's owner.
-func (r roster) isOwner(id string) bool { return id == string(r.owner.ID) }
+// isOwner says whether an external id is that of the server's owner, or an invited
+// address the owner's own.
+func (r roster) isOwner(id string) bool {
+	return id == string(r.owner.ID) || emailLike(id) && strings.EqualFold(id, r.owner.Email)
+}
 
 // about reads what most calls need: the server, its owner, everybody on it.
 func (c *client) about(ctx context.Context) (roster, error) {

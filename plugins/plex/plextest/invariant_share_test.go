@@ -34,7 +34,7 @@ func TestInvariant03OneShareEach(t *testing.T) {
 				t.Errorf("v2: %s", a.body)
 			}
 			e := w.do("POST", w.cloud(v2Shares), w.invite(w.alice.ID, "Shows"), asXML).is(422).xml()
-			if e.Kids[0].attr("code") != "1999" || e.Kids[0].attr("field") != "base" {
+			if e.Kids[0].attr("code") != "1999" || e.Kids[0].attr("field") != "base" || e.Kids[0].attr("status") != "400" || len(e.Kids[0].Attrs) != 3 {
 				t.Errorf("v2 in XML: %+v", e)
 			}
 			for _, address := range []string{"alice", "ALICE@example.com"} {

@@ -65,8 +65,13 @@ func unauthenticated() reply {
 	return errorsV2(http.StatusUnauthorized, codeUnauthenticated, "User could not be authenticated")
 }
 
+// invalidV2 is a refusal of v2; without a message it has none at all.
 func invalidV2(status int, message string) reply {
-	inner := el("error", at("code", codeInvalid), at("field", "base"), at("message", message), at("status", http.StatusBadRequest))
+	inner := el("error", at("code", codeInvalid), at("field", "base"))
+	if message != "" {
+		inner.attrs = append(inner.attrs, at("message", message))
+	}
+	inner.attrs = append(inner.attrs, at("status", http.StatusBadRequest))
 	return reply{status: status, body: el("errors").with(children{key: "errors", items: []*element{inner}})}
 }
 

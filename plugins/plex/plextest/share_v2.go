@@ -82,6 +82,8 @@ func (c *call) createShareV2() reply {
 func (c *call) refuseV2(err error) reply {
 	const unprocessable = http.StatusUnprocessableEntity
 	switch {
+	case !c.f.switches.V2RefusalWords && (errors.Is(err, errDuplicate) || errors.Is(err, errSelfInvite)):
+		return invalidV2(unprocessable, "")
 	case errors.Is(err, errDuplicate):
 		return invalidV2(unprocessable, "You're already sharing this server with this user")
 	case errors.Is(err, errSelfInvite):

@@ -3,6 +3,7 @@ package plextest_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -205,6 +206,19 @@ func TestSwitchShareLimit(t *testing.T) {
 		w.createV1(w.inviteV1("bob", "Movies")).is(400)
 		if len(w.f.Shares()) != 1 {
 			t.Error("past the limit")
+		}
+	}
+}
+
+func TestSwitchV2RefusalWords(t *testing.T) {
+	for _, words := range []bool{false, true} {
+		w := newWorld(t, func(s *plextest.Switches) { s.V2RefusalWords = words })
+		w.createV2(w.invite(w.alice.ID, "Movies")).is(201)
+		for id, says := range map[int64]string{w.alice.ID: "already sharing", w.owner.ID: "with yourself"} {
+			a := w.createV2(w.invite(id, "Movies")).is(422)
+			if a.errorCode() != 1999 || strings.Contains(string(a.body), says) != words || strings.Contains(string(a.body), "message") != words {
+				t.Errorf("words %t: %s", words, a.body)
+			}
 		}
 	}
 }

@@ -43,6 +43,9 @@ type Switches struct {
 
 	// V2CreateGone answers 410 to POST v2/shared_servers, so that v1 is left.
 	V2CreateGone bool `json:"v2_create_gone"`
+	// V2RefusalWords says in words why v2 refuses a second share of a server, or
+	// one with its owner. As seen, it gives code 1999 and no text.
+	V2RefusalWords bool `json:"v2_refusal_words"`
 	// V1RequestedGone answers 410 on api/invites/requested (the sender's side).
 	V1RequestedGone bool `json:"v1_requested_gone"`
 	// V1RequestsGone answers 410 on api/invites/requests (the receiver's side).
