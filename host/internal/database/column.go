@@ -1,6 +1,10 @@
 package database
 
-import "time"
+import (
+	"time"
+
+	"entgo.io/ent/dialect/sql"
+)
 
 // MicroOf is Micro of a time that may be absent.
 func MicroOf(t *time.Time) *time.Time {
@@ -19,3 +23,7 @@ func Put[T, U any](v *T, set func(T) U, reset func() U) {
 		reset()
 	}
 }
+
+// KeepUpdatedAt is for ent's Modify: it leaves the time that ent would move, where
+// what is written means the same as before.
+func KeepUpdatedAt(u *sql.UpdateBuilder) { u.Set("updated_at", sql.Expr("updated_at")) }

@@ -3,8 +3,6 @@ package identity
 import (
 	"context"
 
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/zondarr/zondarr/ent/db/user"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/secret"
@@ -24,13 +22,10 @@ func (s *Service) Sealed(ctx context.Context) ([]secret.Value, error) {
 			Name: "the plugin state of user " + row.ID.String(), Context: stateContext(User{ID: row.ID}), Sealed: row.PluginState,
 			Replace: func(ctx context.Context, sealed []byte) (bool, error) {
 				n, err := s.DB.Ent.User.Update().Where(user.ID(row.ID), user.PluginState(row.PluginState)).
-					SetPluginState(sealed).Modify(keepUpdatedAt).Save(ctx)
+					SetPluginState(sealed).Modify(database.KeepUpdatedAt).Save(ctx)
 				return n == 1, database.Wrap("update", entityUser, err)
 			},
 		}
 	}
 	return values, nil
 }
-
-// keepUpdatedAt leaves the time that ent would move: what is sealed says the same.
-func keepUpdatedAt(u *sql.UpdateBuilder) { u.Set(user.FieldUpdatedAt, sql.Expr(user.FieldUpdatedAt)) }

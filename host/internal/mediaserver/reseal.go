@@ -3,8 +3,6 @@ package mediaserver
 import (
 	"context"
 
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/zondarr/zondarr/ent/db/mediaserver"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/secret"
@@ -23,15 +21,10 @@ func (s *Service) Sealed(ctx context.Context) ([]secret.Value, error) {
 			Name: "the secrets of server " + row.ID.String(), Context: sealContext(row.ID), Sealed: row.Secrets,
 			Replace: func(ctx context.Context, sealed []byte) (bool, error) {
 				n, err := s.DB.Ent.MediaServer.Update().Where(mediaserver.ID(row.ID), mediaserver.Secrets(row.Secrets)).
-					SetSecrets(sealed).Modify(keepUpdatedAt).Save(ctx)
+					SetSecrets(sealed).Modify(database.KeepUpdatedAt).Save(ctx)
 				return n == 1, database.Wrap("update", entity, err)
 			},
 		}
 	}
 	return values, nil
-}
-
-// keepUpdatedAt leaves the time that ent would move: what is sealed says the same.
-func keepUpdatedAt(u *sql.UpdateBuilder) {
-	u.Set(mediaserver.FieldUpdatedAt, sql.Expr(mediaserver.FieldUpdatedAt))
 }

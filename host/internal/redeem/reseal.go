@@ -3,8 +3,6 @@ package redeem
 import (
 	"context"
 
-	"entgo.io/ent/dialect/sql"
-
 	linkrow "github.com/zondarr/zondarr/ent/db/link"
 	"github.com/zondarr/zondarr/host/internal/database"
 	"github.com/zondarr/zondarr/host/internal/secret"
@@ -24,15 +22,10 @@ func (s *Service) Sealed(ctx context.Context) ([]secret.Value, error) {
 			Name: "the state of link " + row.ID.String(), Context: linkContext(row.ID), Sealed: row.SealedState,
 			Replace: func(ctx context.Context, sealed []byte) (bool, error) {
 				n, err := s.DB.Ent.Link.Update().Where(linkrow.ID(row.ID), linkrow.SealedState(row.SealedState)).
-					SetSealedState(sealed).Modify(keepUpdatedAt).Save(ctx)
+					SetSealedState(sealed).Modify(database.KeepUpdatedAt).Save(ctx)
 				return n == 1, database.Wrap("update", entityLink, err)
 			},
 		}
 	}
 	return values, nil
-}
-
-// keepUpdatedAt leaves the time that ent would move: what is sealed says the same.
-func keepUpdatedAt(u *sql.UpdateBuilder) {
-	u.Set(linkrow.FieldUpdatedAt, sql.Expr(linkrow.FieldUpdatedAt))
 }
