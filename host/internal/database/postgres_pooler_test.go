@@ -5,10 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/zondarr/zondarr/ent/db"
@@ -46,6 +50,15 @@ func texts(ctx context.Context, q asker, query string, args ...any) (got []strin
 		got = append(got, text)
 	}
 	return got, rows.Err()
+}
+
+// unread asks and reads no answer.
+func unread(ctx context.Context, q asker, query string, args ...any) error {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	return errors.Join(rows.Close(), rows.Err()) //nolint:sqlclosecheck // what Close says is what we want to know
 }
 
 // More callers than the pooler has servers, each with a question of its own: everyone
@@ -131,12 +144,8 @@ func TestPoolerCommits(t *testing.T) {
 		t.Errorf("%d rows, %v", n, err)
 	}
 	kept(t, "1")
-	rows, err := d.Ent.QueryContext(t.Context(), put+", ($3, $4)"+returning, 2, 2, 3, 3)
-	if err != nil || !rows.Next() {
+	if err := unread(t.Context(), d.Ent, put+", ($3, $4)"+returning, 2, 2, 3, 3); err != nil {
 		t.Fatal(err)
-	}
-	if err := rows.Close(); err != nil || rows.Err() != nil { // one of two was read
-		t.Fatal(err, rows.Err())
 	}
 	kept(t, "1", "2", "3")
 
@@ -145,11 +154,7 @@ func TestPoolerCommits(t *testing.T) {
 		isOnly(t, database.Wrap("commit", "exec", err), database.ErrConflict)
 		_, err = texts(t.Context(), d.Ent, put+returning, 5, 1)
 		isOnly(t, database.Wrap("commit", "rows", err), database.ErrConflict)
-		rows, err = d.Ent.QueryContext(t.Context(), put+returning, 5, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		isOnly(t, database.Wrap("commit", "unread rows", errors.Join(rows.Close(), rows.Err())), database.ErrConflict)
+		isOnly(t, database.Wrap("commit", "unread rows", unread(t.Context(), d.Ent, put+returning, 5, 1)), database.ErrConflict)
 		_, err = d.Ent.ExecContext(t.Context(), put, 6, "a word")
 		isOnly(t, database.Wrap("exec", "test", err), database.ErrInvalid)
 		if _, err = d.Ent.ExecContext(t.Context(), put, 6); err == nil {
@@ -199,9 +204,10 @@ func TestPoolerLetsGo(t *testing.T) {
 				t.Error(err)
 				return
 			}
+			defer rows.Close()
 			<-release
-			if err := errors.Join(rows.Close(), rows.Err()); err != nil {
-				t.Error(err)
+			if rows.Next(); rows.Err() != nil {
+				t.Error(rows.Err())
 			}
 		})
 	}
@@ -226,8 +232,8 @@ func TestPoolerLetsGo(t *testing.T) {
 // once, nobody waits for somebody who waits for him, and no lock is left behind.
 func TestPoolerMigratesOnce(t *testing.T) {
 	direct := hosttest.URL(t, database.Postgres)
-	files := newer(t)
-	opts := database.Options{URL: hosttest.Pooled(t, direct), Migrations: files}
+	opts := database.Options{URL: hosttest.Pooled(t, direct), Migrations: sleeping(t, 20, 0.02)}
+	defer bystanders(t, opts.URL)()
 	var mu sync.Mutex
 	applied := map[int64]int{}
 	var group sync.WaitGroup
@@ -254,32 +260,138 @@ func TestPoolerMigratesOnce(t *testing.T) {
 			t.Errorf("%d was applied %d times, at %v", m.Version, n, m.AppliedAt)
 		}
 	}
-	noLock(t, direct)
-	if down, err := database.MigrateDown(t.Context(), opts, len(status)); err != nil || len(down) != len(status) {
-		t.Errorf("down: %v, %v", down, err)
+	if n := locks(t, direct); n != 0 {
+		t.Errorf("%d advisory locks were left behind", n)
 	}
-	noLock(t, direct)
 }
 
-// noLock fails if there is an advisory lock in the database.
-func noLock(t *testing.T, at string) {
+// bystanders keep the pooler's servers going from hand to hand, until they are stopped.
+func bystanders(t *testing.T, at string) (stop func()) {
+	_, pool, err := database.FloorPools(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for range hosttest.PoolerServers {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := pool.ExecContext(ctx, "SELECT pg_sleep(0.005)"); err != nil && ctx.Err() == nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	return func() {
+		cancel()
+		group.Wait()
+		_ = pool.Close()
+	}
+}
+
+// locks is how many advisory locks there are in the database.
+func locks(t *testing.T, at string) (n int) {
 	t.Helper()
 	handle, err := sql.Open("postgres", at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = handle.Close() }()
-	for range 50 { // a connection that was closed takes a moment to disappear
-		var n int
-		if err = handle.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())").Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		if n == 0 {
+	const count = "SELECT count(*) FROM pg_locks l, pg_database d WHERE locktype = 'advisory' AND database = d.oid AND datname = current_database()"
+	if err := handle.QueryRowContext(t.Context(), count).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// freed waits until PostgreSQL has noticed that the one who held the lock is gone.
+func freed(t *testing.T, at string) {
+	t.Helper()
+	for range 200 {
+		if locks(t, at) == 0 {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	t.Error("an advisory lock was left behind")
+}
+
+// sleeping is the migrations and a number of steps that take their time, and that
+// PostgreSQL would let two apply.
+func sleeping(t *testing.T, steps int, seconds float64) fs.FS {
+	files := newer(t).(fstest.MapFS)
+	for i := range steps {
+		files[fmt.Sprintf("postgres/%d_later.sql", 99999-i)] = &fstest.MapFile{Data: fmt.Appendf(nil, "-- +goose Up\nSELECT pg_sleep(%f);\n-- +goose Down\n", seconds)}
+	}
+	return files
+}
+
+// asleep waits until a migration sleeps, and gives the backend that holds the lock.
+func asleep(t *testing.T, admin *sql.DB) (backend int) {
+	t.Helper()
+	const holder = `SELECT l.pid FROM pg_stat_activity a, pg_locks l WHERE a.datname = current_database() AND a.query LIKE 'SELECT pg_sleep%'
+		AND a.state = 'active' AND l.locktype = 'advisory' AND l.granted AND l.database = a.datid`
+	for range 500 {
+		err := admin.QueryRowContext(t.Context(), holder).Scan(&backend)
+		if err == nil {
+			return backend
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatal("no migration sleeps")
+	return 0
+}
+
+// A migration whose process is killed leaves no lock behind, and
+// one that loses its lock ends instead of going on beside the next.
+func TestPoolerFreesTheLock(t *testing.T) {
+	if at := os.Getenv("TEST_KILL_MIGRATION_OF"); at != "" { // the process that is killed
+		_, err := database.MigrateUp(t.Context(), database.Options{URL: at, Migrations: sleeping(t, 1, 20)})
+		t.Fatalf("not killed: %v", err)
+	}
+	direct := hosttest.URL(t, database.Postgres)
+	at := hosttest.Pooled(t, direct)
+	admin, err := sql.Open("postgres", direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = admin.Close() })
+
+	t.Run("Killed", func(t *testing.T) {
+		process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPoolerFreesTheLock$")
+		process.Env = append(os.Environ(), "TEST_KILL_MIGRATION_OF="+at)
+		if err := process.Start(); err != nil {
+			t.Fatal(err)
+		}
+		asleep(t, admin)
+		if err := process.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = process.Wait() // it was killed
+		freed(t, direct)
+	})
+	t.Run("Lost", func(t *testing.T) {
+		var group sync.WaitGroup
+		group.Go(func() {
+			done, err := database.MigrateUp(t.Context(), database.Options{URL: at, Migrations: sleeping(t, 1, 20)})
+			if err == nil || !strings.Contains(err.Error(), "lock of the migrations was lost") {
+				t.Errorf("migrated %v, %v", done, err)
+			}
+		})
+		if _, err := admin.ExecContext(t.Context(), "SELECT pg_terminate_backend($1)", asleep(t, admin)); err != nil {
+			t.Fatal(err)
+		}
+		group.Wait()
+		freed(t, direct)
+	})
+	// Neither applied what it did not finish, and the next is free to.
+	done, err := database.MigrateUp(t.Context(), database.Options{URL: at, Migrations: newer(t)})
+	if err != nil || len(done) != 1 || done[0].Version != 99999 {
+		t.Errorf("migrated %v, %v", done, err)
+	}
 }
 
 // A statement that is prepared for longer than a transaction is refused.
@@ -306,7 +418,7 @@ func TestPoolerPreparesInsideTransactions(t *testing.T) {
 			t.Errorf("got %d, %v, want %d", got, err, want)
 		}
 	}
-	if err := errors.Join(s.Close(), tx.Commit()); err != nil {
+	if err := errors.Join(s.Close(), tx.Commit()); err != nil { //nolint:sqlclosecheck // it does not outlive its transaction
 		t.Error(err)
 	}
 }

@@ -23,19 +23,26 @@ const PoolerServers = 5
 const poolerPort = "6432"
 
 // startPooler is the one pooler of this test process, in front of its server.
-var startPooler = sync.OnceValues(func() (string, error) {
+var startPooler = sync.OnceValues(func() (testPooler, error) {
 	s, err := startOnce()
 	if err != nil {
-		return "", err
+		return testPooler{}, err
 	}
 	return startPgBouncer(context.Background(), s.url)
 })
+
+// testPooler is never stopped, as testServer is not; nor may the pipe that stop holds
+// open be closed by the garbage collector.
+type testPooler struct {
+	dir  string // of its socket
+	stop func()
+}
 
 // Pooled is the URL of the same database through PgBouncer, as an operator who has one
 // would write it: each transaction runs on another of PoolerServers connections.
 func Pooled(tb testing.TB, at string) string {
 	tb.Helper()
-	dir, err := startPooler()
+	p, err := startPooler()
 	if err != nil {
 		tb.Fatalf("start PgBouncer: %v", err)
 	}
@@ -43,27 +50,27 @@ func Pooled(tb testing.TB, at string) string {
 	if err != nil {
 		tb.Fatalf("the URL of the test's database: %v", err)
 	}
-	return poolerURL(dir, u.Path, "&statement_cache=off")
+	return poolerURL(p.dir, u.Path, "&statement_cache=off")
 }
 
 func poolerURL(dir, path, more string) string {
 	return "postgres://anyone@" + path + "?sslmode=disable&host=" + url.QueryEscape(dir) + "&port=" + poolerPort + more
 }
 
-// startPgBouncer starts a private PgBouncer that ends with this process, and gives the
-// directory of its socket. It takes nothing at start-up but what it knows by itself.
-func startPgBouncer(ctx context.Context, serverURL string) (string, error) {
+// startPgBouncer starts a private PgBouncer that ends with this process. It takes nothing
+// at start-up but what it knows by itself.
+func startPgBouncer(ctx context.Context, serverURL string) (testPooler, error) {
 	bin, err := pgBouncerBin()
 	if err != nil {
-		return "", err
+		return testPooler{}, err
 	}
 	server, err := pq.NewConfig(serverURL)
 	if err != nil {
-		return "", err
+		return testPooler{}, err
 	}
 	p, err := newPrivate("zondarr-pool-")
 	if err != nil {
-		return "", err
+		return testPooler{}, err
 	}
 	// "any" is trust under the name that the database line gives. An idle connection goes
 	// soon: to PostgreSQL it is still that of the client who used it last.
@@ -85,23 +92,23 @@ server_tls_sslmode = %s
 	}
 	ini := filepath.Join(p.dir, "pgbouncer.ini")
 	if err := os.WriteFile(ini, []byte(settings), 0o600); err != nil {
-		return "", errors.Join(err, os.RemoveAll(p.dir))
+		return testPooler{}, errors.Join(err, os.RemoveAll(p.dir))
 	}
 	if p.attr.Credential != nil {
 		if err := os.Chown(ini, unprivileged, unprivileged); err != nil {
-			return "", errors.Join(err, os.RemoveAll(p.dir))
+			return testPooler{}, errors.Join(err, os.RemoveAll(p.dir))
 		}
 	}
 	stop, err := p.start(bin, ini)
 	if err != nil {
-		return "", err
+		return testPooler{}, err
 	}
 	if err := awaitPostgres(ctx, poolerURL(p.dir, "/"+server.Database, "")); err != nil {
 		err = fmt.Errorf("PgBouncer did not start: %w\n%s", err, p.log())
 		stop()
-		return "", err
+		return testPooler{}, err
 	}
-	return p.dir, nil
+	return testPooler{p.dir, stop}, nil
 }
 
 // connectTo is a server as PgBouncer writes it.
