@@ -2,12 +2,15 @@
 // tells the registry who answers for which server type.
 //
 // A plugin is one executable file, zondarr-plugin-<name>. Those beside the host's
-// own binary are trusted as it is. One that appears in an operator's directory is
-// read, never run: its hash, size and build information are listed, and it waits
-// until an admin approves that hash. It then runs from a copy in a store that is
-// addressed by content, so that whoever replaces the file does not touch what
-// runs; another content waits for another approval, and the approved one goes on.
-// Approvals are rows in the database, so that replicas share them.
+// own binary are trusted as it is, if nobody but root and the host's own user may
+// write to them and to their directory (a group of the owner's own name counts as
+// the owner); the directories above are the operator's to guard. One that appears
+// in an operator's directory is read, never run: its hash, size and build
+// information are listed, and it waits until an admin approves that hash. It then
+// runs from a copy in a store that is addressed by content, so that whoever
+// replaces the file does not touch what runs; another content waits for another
+// approval, and the approved one goes on. Approvals are rows in the database, so
+// that replicas share them.
 //
 // The parts:
 //

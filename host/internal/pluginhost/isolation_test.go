@@ -288,6 +288,42 @@ func TestRunDirectory(t *testing.T) {
 
 // A path that is too long for a socket leads to one of the system's directories,
 // and never to /tmp.
+// In a directory that everybody may write to, what somebody else put there neither
+// stops the host nor is touched by it.
+func TestSweepLeavesWhatIsNotOurs(t *testing.T) {
+	base := t.TempDir()
+	trap := filepath.Join(base, runPrefix+"trap")
+	must(t, os.Mkdir(trap, 0o700))
+	must(t, syscall.Mkfifo(filepath.Join(trap, runLock), 0o666)) // whoever opens it waits
+	foreign := filepath.Join(base, runPrefix+"foreign")
+	must(t, os.Mkdir(foreign, 0o777))
+	must(t, os.WriteFile(filepath.Join(foreign, runLock), nil, 0o666))
+	must(t, os.Chown(foreign, 12345, 12345))
+	done := make(chan error, 1)
+	go func() {
+		run, err := newRunDir(base)
+		if err == nil {
+			err = run.close()
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		must(t, err)
+	case <-time.After(5 * time.Second):
+		f, err := os.OpenFile(filepath.Join(trap, runLock), os.O_RDWR, 0) // so that it ends
+		must(t, err)
+		defer f.Close()
+		<-done
+		t.Error("the sweep waited for a pipe")
+	}
+	for _, dir := range []string{trap, foreign} {
+		if _, err := os.Stat(dir); err != nil {
+			t.Errorf("it was touched: %v", err)
+		}
+	}
+}
+
 func TestLongRunDirectory(t *testing.T) {
 	run, err := openRunDir(filepath.Join(t.TempDir(), strings.Repeat("long/", 20)))
 	must(t, err)

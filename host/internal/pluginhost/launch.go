@@ -113,9 +113,10 @@ func (l *launcher) launch(ctx context.Context, art *artefact, scrub *scrubber, p
 	return i, nil
 }
 
-// verify hashes the file that is about to run. Between here and exec only the
-// host's own user could change it: neither its directory nor the file is
-// writable by others.
+// verify hashes the file that is about to run. Between here and exec only root and
+// the host's own user can change it: a plugin of the installation is not taken
+// where others may write to its file or its directory, and the store is the host's
+// own.
 func verify(art *artefact) error {
 	unreadable := func(err error) error { // the disk, or too few descriptors: it may pass
 		return &launchError{code: CodeUnreadable, message: "The file could not be read just now; the log says why.", err: err}

@@ -5,9 +5,11 @@ package pluginhost
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/gofrs/flock"
 )
@@ -91,9 +93,12 @@ func sweepRunDirs(parent string) {
 		return // only for a pattern that is wrong
 	}
 	for _, dir := range left {
-		// A directory without its lock is one that is being made right now, or
-		// somebody else's.
-		if _, err := os.Stat(filepath.Join(dir, runLock)); err != nil {
+		// Everybody may write to /dev/shm: what lies in a directory of another user
+		// may be anything. One without its lock is being made right now.
+		if info, err := os.Lstat(dir); err != nil || !info.IsDir() || !ownedByHost(info) {
+			continue
+		}
+		if info, err := os.Lstat(filepath.Join(dir, runLock)); err != nil || !info.Mode().IsRegular() {
 			continue
 		}
 		lock := flock.New(filepath.Join(dir, runLock))
@@ -103,6 +108,11 @@ func sweepRunDirs(parent string) {
 		_ = os.RemoveAll(dir) // what cannot be removed harms nobody
 		_ = lock.Unlock()
 	}
+}
+
+func ownedByHost(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Geteuid()
 }
 
 // close removes the directory.

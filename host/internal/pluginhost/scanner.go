@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -57,8 +59,14 @@ type shape struct {
 	mode          fs.FileMode
 	modified      time.Time
 	changed       time.Time
-	dirMode       fs.FileMode
+	dir           holder
 	target        string
+}
+
+// holder is who may write into a directory.
+type holder struct {
+	mode         fs.FileMode
+	owner, group uint32
 }
 
 // scan gives what lies in the directories now: by name, the settled file, or nil
@@ -140,7 +148,7 @@ func (s *scanner) warn(path, msg string, err error) {
 
 // look looks at one file; present is false when it is gone by now.
 func (s *scanner) look(dir, path string, origin Origin, last *sighting) (f *found, present bool) {
-	shape, err := shapeOf(dir, path)
+	shape, err := shapeOf(dir, path, origin)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false
 	}
@@ -203,7 +211,7 @@ func (s *scanner) read(f *found, before shape) bool {
 		return false
 	}
 	f.inspection, err = inspect(file, before.size)
-	after, statErr := shapeOf(filepath.Dir(f.path), f.path)
+	after, statErr := shapeOf(filepath.Dir(f.path), f.path, f.origin)
 	if statErr != nil || after != before {
 		return false
 	}
@@ -222,7 +230,7 @@ func (s *scanner) read(f *found, before shape) bool {
 
 // shapeOf looks at a file without opening it. The error is a *refusal for what
 // is not taken as it lies there.
-func shapeOf(dir, path string) (shape, error) {
+func shapeOf(dir, path string, origin Origin) (shape, error) {
 	dirInfo, err := os.Stat(dir)
 	if err != nil {
 		return shape{}, err
@@ -232,7 +240,10 @@ func shapeOf(dir, path string) (shape, error) {
 		return shape{}, err
 	}
 	info := link
-	out := shape{dirMode: dirInfo.Mode()}
+	out := shape{dir: holder{mode: dirInfo.Mode()}}
+	if st, ok := dirInfo.Sys().(*syscall.Stat_t); ok {
+		out.dir.owner, out.dir.group = st.Uid, st.Gid
+	}
 	if link.Mode()&fs.ModeSymlink != 0 {
 		target, err := filepath.EvalSymlinks(path)
 		if err != nil {
@@ -259,6 +270,9 @@ func shapeOf(dir, path string) (shape, error) {
 		return out, &refusal{CodeWorldWritable, "Anybody may write into the plugin directory. Take that right away (chmod o-w)."}
 	case info.Mode().Perm()&worldWritable != 0:
 		return out, &refusal{CodeWorldWritable, "Anybody may write into the file. Take that right away (chmod o-w)."}
+	case origin == OriginInstallation && (groupMayWrite(dirInfo) || groupMayWrite(info)):
+		// It runs without approval; what was dropped runs from the copy that was approved.
+		return out, &refusal{CodeGroupWritable, "A whole group may write into the file or the plugin directory. Take that right away (chmod g-w)."}
 	case !ours(dirInfo) || !ours(info):
 		return out, &refusal{CodeForeignOwner, "The file or the plugin directory belongs to another user than the one Zondarr runs as."}
 	case info.Mode().Perm()&0o111 == 0:
@@ -274,6 +288,26 @@ func (s shape) of(info fs.FileInfo) shape {
 		s.changed = changeTime(st)
 	}
 	return s
+}
+
+// groupMayWrite says whether a group may write to a file, other than the group
+// that bears its owner's name and is that user's alone: where users have such
+// groups, files are usually made with that right.
+func groupMayWrite(info fs.FileInfo) bool {
+	const groupWritable = 0o020
+	if info.Mode().Perm()&groupWritable == 0 {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return true
+	}
+	owner, err := user.LookupId(strconv.FormatUint(uint64(st.Uid), 10))
+	if err != nil {
+		return true
+	}
+	group, err := user.LookupGroupId(strconv.FormatUint(uint64(st.Gid), 10))
+	return err != nil || group.Name != owner.Username
 }
 
 // ours says whether a file belongs to root or to the host's own user: whoever

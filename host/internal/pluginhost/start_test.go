@@ -385,6 +385,58 @@ func TestWorldWritableDirectory(t *testing.T) {
 	h.await("media", StateAwaitingApproval)
 }
 
+// What ships with the host runs without approval, so nobody may have changed it but
+// its owner, whose own group may write as a umask of 002 has it. What was dropped
+// runs from the copy that was approved.
+func TestGroupWritable(t *testing.T) {
+	const others = 12345
+	for _, test := range []struct {
+		name string
+		make func(t *testing.T, h *house)
+		code string
+	}{
+		{"OwnGroup", func(t *testing.T, h *house) {
+			must(t, os.Chmod(drop(t, h.install, "media", variant{}), 0o775))
+			must(t, os.Chmod(h.install, 0o775))
+		}, ""},
+		{"File", func(t *testing.T, h *house) {
+			path := drop(t, h.install, "media", variant{})
+			must(t, errors.Join(os.Chown(path, -1, others), os.Chmod(path, 0o775)))
+		}, CodeGroupWritable},
+		{"Directory", func(t *testing.T, h *house) {
+			drop(t, h.install, "media", variant{})
+			must(t, errors.Join(os.Chown(h.install, -1, others), os.Chmod(h.install, 0o775)))
+		}, CodeGroupWritable},
+		{"Dropped", func(t *testing.T, h *house) {
+			path := drop(t, h.dir, "media", variant{})
+			must(t, errors.Join(os.Chown(path, -1, others), os.Chmod(path, 0o775)))
+		}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHouse(t)
+			test.make(t, h)
+			h.start()
+			switch s := h.status("media"); {
+			case test.code == "" && s.State != StateReady && s.State != StateAwaitingApproval:
+				t.Errorf("it is %+v", s)
+			case test.code != "" && (s.State != StateFailed || s.ErrorCode != test.code || !strings.Contains(s.Message, "chmod g-w")):
+				t.Errorf("it is %+v", s)
+			}
+		})
+	}
+}
+
+// A directory that is given to another group is seen, though no file has changed.
+func TestDirectoryChangesHands(t *testing.T) {
+	h := newHouse(t)
+	must(t, os.Chmod(h.install, 0o775))
+	drop(t, h.install, "media", variant{})
+	h.start()
+	h.await("media", StateReady)
+	must(t, errors.Join(os.Chown(h.install, -1, 12345), os.Chmod(h.install, 0o775)))
+	h.await("media", StateFailed)
+}
+
 // A link within the directory is a file like any other.
 func TestLinkInside(t *testing.T) {
 	h := newHouse(t)

@@ -24,6 +24,7 @@ const (
 // stable; the list may grow.
 const (
 	CodeWorldWritable    = "world_writable"
+	CodeGroupWritable    = "group_writable"
 	CodeForeignOwner     = "foreign_owner"
 	CodeLinkOutside      = "link_outside"
 	CodeNotRegular       = "not_regular"
