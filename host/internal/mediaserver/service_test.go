@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"pgregory.net/rapid"
@@ -24,6 +25,7 @@ import (
 type world struct {
 	*mediaserver.Service
 	fake *sdktest.Fake
+	seat *registry.Seat
 	home *sdktest.FakeServer
 }
 
@@ -33,7 +35,8 @@ func newWorld(t testing.TB, db *database.DB) world {
 	home := fake.AddServer("home")
 	t.Cleanup(home.Close)
 	r := registry.New()
-	if _, err := r.RegisterLocal(fake); err != nil {
+	seat, err := r.RegisterLocal(fake)
+	if err != nil {
 		t.Fatal(err)
 	}
 	box, err := secret.New(strings.Repeat("k", 32), "")
@@ -42,7 +45,7 @@ func newWorld(t testing.TB, db *database.DB) world {
 	}
 	return world{
 		Service: &mediaserver.Service{DB: db, Registry: r, Box: box, InstallationID: "installation", Now: database.Now},
-		fake:    fake, home: home,
+		fake:    fake, seat: seat, home: home,
 	}
 }
 
@@ -294,6 +297,55 @@ func TestReplacedServerReplacesLibraries(t *testing.T) { // R6.2
 			t.Fatalf("%d libraries are kept, %v; want 3", len(libs), err)
 		}
 	})
+}
+
+// An admin is told why a plugin is down, for which server, and when to try again, if
+// that helps.
+func TestPluginDown(t *testing.T) { // R9.7
+	for name, tc := range map[string]struct {
+		down    func(*registry.Seat)
+		because string
+		retry   time.Duration // 0: trying again does not help
+	}{
+		"Starting": {func(s *registry.Seat) { s.Down(registry.Down{Reason: "it is starting"}) }, "it is starting", 5 * time.Second},
+		"Crashed": {func(s *registry.Seat) {
+			s.Down(registry.Down{Reason: "It ended: exit status 2.", RetryAt: time.Now().Add(time.Hour)})
+		}, "exit status 2", time.Hour},
+		"Failed":   {func(s *registry.Seat) { s.Down(registry.Down{Reason: "It is for another machine.", Final: true}) }, "another machine", 0},
+		"Disabled": {func(s *registry.Seat) { s.Vacate("An admin disabled it.") }, "An admin disabled it.", 0},
+		"Removed":  {func(s *registry.Seat) { s.Unregister() }, "No plugin serves this server type", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, hosttest.NewDB(t, database.SQLite))
+			s := w.create(t)
+			tc.down(w.seat)
+			ctx := t.Context()
+			url := w.home.URL()
+			for verb, call := range map[string]func() error{
+				"Test":   func() error { _, err := w.TestStored(ctx, s.ID); return err },
+				"Sync":   func() error { _, err := w.SyncLibraries(ctx, s.ID); return err },
+				"Update": func() error { _, err := w.Update(ctx, s.ID, mediaserver.Patch{URL: &url}); return err },
+			} {
+				f := fault.As(call())
+				if f == nil || f.Kind != fault.Unavailable || f.Code != fault.CodePluginUnavailable || !strings.Contains(f.Message, tc.because) {
+					t.Fatalf("%s: %v", verb, f)
+				}
+				if f.Server == nil || *f.Server != (fault.Server{ID: s.ID.String(), Name: s.Name}) {
+					t.Errorf("%s blames the server %+v", verb, f.Server)
+				}
+				if f.Retryable != (tc.retry > 0) || f.RetryAfter > tc.retry || f.RetryAfter < tc.retry-time.Minute {
+					t.Errorf("%s: retryable %v, after %s", verb, f.Retryable, f.RetryAfter)
+				}
+				if strings.Contains(f.Message, "Try again") != f.Retryable {
+					t.Errorf("%s advises %q", verb, f.Message)
+				}
+			}
+			if got, err := w.Get(ctx, s.ID); err != nil || got.Health.State != mediaserver.HealthPluginUnavailable {
+				t.Errorf("the health is %+v, %v", got.Health, err)
+			}
+		})
+	}
 }
 
 func TestSyncLibraries(t *testing.T) { // R6.2

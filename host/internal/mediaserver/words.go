@@ -1,9 +1,11 @@
 package mediaserver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -37,14 +39,17 @@ func (t target) asFault(err error) *fault.Error {
 		return f
 	}
 	e, ok := errors.AsType[*sdk.Error](err)
-	if !ok {
+	switch {
+	case !ok && t.plugin == "": // the registry knows of no such type
+		return t.pluginDown("No plugin serves this server type. Put its plugin back, or remove the server.").Wrap(err)
+	case !ok:
 		return fault.New(fault.Internal, fault.CodeInternal, "Something went wrong on our side.").Wrap(err)
-	}
-	if e.Origin() == sdk.SourceHost {
-		f := fault.New(fault.Unavailable, fault.CodePluginUnavailable, "The plugin for this server type is not running at the moment. Try again shortly.")
-		f.Plugin, f.Retryable, f.Err = t.plugin, true, err
-		f.RetryAfter = e.RetryAfter
+	case e.Origin() == sdk.SourceHost && e.Retryable:
+		f := t.pluginDown(sentence(e.Message) + " Try again shortly.").Wrap(err)
+		f.Retryable, f.RetryAfter = true, cmp.Or(e.RetryAfter, pluginRetry)
 		return f
+	case e.Origin() == sdk.SourceHost:
+		return t.pluginDown(sentence(e.Message)).Wrap(err)
 	}
 	f := t.fromReason(e)
 	f.Server, f.Err = t.server(), err
@@ -53,6 +58,14 @@ func (t target) asFault(err error) *fault.Error {
 		f.RetryAfter = e.RetryAfter
 	}
 	return f
+}
+
+// pluginRetry is how long to wait for a plugin that did not say when it is back: it
+// starts within seconds, or is known by then to have failed.
+const pluginRetry = 5 * time.Second
+
+func (t target) pluginDown(message string) *fault.Error {
+	return &fault.Error{Kind: fault.Unavailable, Code: fault.CodePluginUnavailable, Message: message, Server: t.server(), Plugin: t.plugin}
 }
 
 func (t target) fromReason(e *sdk.Error) *fault.Error {

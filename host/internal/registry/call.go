@@ -175,12 +175,13 @@ func (t *turn) acquire(ctx context.Context) (*Served, error) {
 			}
 		}
 		down := e.whyDown()
-		hopeless := e.current == nil && (e.down.Final || time.Until(e.down.RetryAt) > t.wait)
+		final := e.current == nil && e.down.Final
+		hopeless := final || e.current == nil && time.Until(e.down.RetryAt) > t.wait
 		changed := e.changed
 		r.mu.Unlock()
 		if hopeless || expired {
 			return nil, &sdk.Error{
-				Reason: sdk.ReasonUnavailable, Source: sdk.SourceHost, Retryable: true, RetryAfter: down.RetryAfter,
+				Reason: sdk.ReasonUnavailable, Source: sdk.SourceHost, Retryable: !final, RetryAfter: down.RetryAfter,
 				Message: down.Error(), Err: down,
 			}
 		}

@@ -72,6 +72,9 @@ func TestCallWaitsForReady(t *testing.T) {
 					t.Errorf("%v after %s", err, time.Since(started))
 				}
 				e, _ := errors.AsType[*sdk.Error](err)
+				if e == nil || e.Retryable == down.Final {
+					t.Errorf("final %v, and the error is %#v", down.Final, err)
+				}
 				if !down.RetryAt.IsZero() && e.RetryAfter != 30*time.Second {
 					t.Errorf("retry after is %s", e.RetryAfter)
 				}
