@@ -99,7 +99,8 @@ server_tls_sslmode = %s
 			return testPooler{}, errors.Join(err, os.RemoveAll(p.dir))
 		}
 	}
-	stop, err := p.start(bin, ini)
+	// It keeps nothing that a gentler signal could save, and would wait for its clients.
+	stop, err := p.start("KILL", bin, ini)
 	if err != nil {
 		return testPooler{}, err
 	}

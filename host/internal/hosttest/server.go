@@ -25,12 +25,11 @@ const unprivileged = 65534
 // supervise runs a server for as long as the pipe on its standard input is open, that is
 // for as long as the test process lives, however that ends; then it stops the server and
 // removes its directory.
-const supervise = `dir=$1; shift
-ulimit -c 0
+const supervise = `dir=$1; signal=$2; shift 2
 "$@" </dev/null >"$dir/server.log" 2>&1 &
 server=$!
 read -r _
-kill -QUIT "$server"
+kill -"$signal" "$server"
 wait "$server"
 rm -rf "$dir"`
 
@@ -53,7 +52,7 @@ func StartPostgres(ctx context.Context) (serverURL string, stop func(), err erro
 		return "", nil, errors.Join(fmt.Errorf("initdb: %w\n%s", err, out), os.RemoveAll(p.dir))
 	}
 
-	stop, err = p.start(filepath.Join(bin, "postgres"), "-D", filepath.Join(p.dir, "data"), "-k", p.dir,
+	stop, err = p.start("QUIT", filepath.Join(bin, "postgres"), "-D", filepath.Join(p.dir, "data"), "-k", p.dir,
 		"-c", "listen_addresses=", "-c", "unix_socket_permissions=0700",
 		"-c", "max_connections=300", "-c", "shared_buffers=64MB",
 		"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
@@ -100,14 +99,14 @@ func (p *private) owns(c *exec.Cmd) {
 	c.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC", "HOME=" + p.dir}
 }
 
-// start runs the server until stop, or until this process ends.
-func (p *private) start(command ...string) (stop func(), err error) {
+// start runs the server until stop, or until this process ends; it ends by signal.
+func (p *private) start(signal string, command ...string) (stop func(), err error) {
 	stdin, alive, err := os.Pipe()
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(p.dir))
 	}
 	// Not bound to a context: the supervisor ends by its pipe, or it could not clean up.
-	server := exec.Command("/bin/sh", append([]string{"-c", supervise, "sh", p.dir}, command...)...)
+	server := exec.Command("/bin/sh", append([]string{"-c", supervise, "sh", p.dir, signal}, command...)...)
 	p.owns(server)
 	server.Stdin = stdin
 	if err := server.Start(); err != nil {
