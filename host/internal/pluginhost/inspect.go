@@ -61,6 +61,7 @@ type frugal struct {
 
 var errTooMuch = errors.New("too much of the file was read")
 
+// ReadAt implements io.ReaderAt.
 func (f *frugal) ReadAt(p []byte, off int64) (int, error) {
 	if f.left -= int64(len(p)); f.left < 0 {
 		return 0, errTooMuch

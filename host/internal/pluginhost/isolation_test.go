@@ -314,8 +314,7 @@ func TestSweepLeavesWhatIsNotOurs(t *testing.T) {
 		f, err := os.OpenFile(filepath.Join(trap, runLock), os.O_RDWR, 0) // so that it ends
 		must(t, err)
 		defer f.Close()
-		<-done
-		t.Error("the sweep waited for a pipe")
+		t.Errorf("the sweep waited for a pipe; then: %v", <-done)
 	}
 	for _, dir := range []string{trap, foreign} {
 		if _, err := os.Stat(dir); err != nil {
