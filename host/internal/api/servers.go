@@ -97,13 +97,15 @@ func toServer(s mediaserver.Server) Server {
 	}
 }
 
-// ServerConnection is what a connection test needs.
+// ServerConnection is what a connection test takes: a new server without its name.
 type ServerConnection struct {
 	ServerType string            `json:"server_type" minLength:"1" maxLength:"32" doc:"See /server-types."`
 	URL        string            `json:"url" minLength:"1" maxLength:"2048" doc:"http or https, without user, query and fragment."`
 	Settings   map[string]any    `json:"settings,omitempty" doc:"By the server type's settings_schema, without secrets."`
 	Secrets    map[string]string `json:"secrets,omitempty" doc:"The fields that the settings_schema marks writeOnly."`
 	TLS        *ServerTLSInput   `json:"tls,omitempty"`
+	PublicURL  *string           `json:"public_url,omitempty" nullable:"true" maxLength:"2048" doc:"Where people sign in."`
+	Enabled    *bool             `json:"enabled,omitempty" doc:"true unless said otherwise."`
 }
 
 // ServerTLSInput says how the server's certificate is verified.
@@ -124,8 +126,11 @@ func (t *ServerTLSInput) options() sdk.TLSOptions {
 	return o
 }
 
-func (c ServerConnection) params() mediaserver.Connection {
-	return mediaserver.Connection{ServerType: c.ServerType, URL: c.URL, Settings: c.Settings, Secrets: c.Secrets, TLS: c.TLS.options()}
+func (c ServerConnection) params() mediaserver.CreateParams {
+	return mediaserver.CreateParams{
+		Connection: mediaserver.Connection{ServerType: c.ServerType, URL: c.URL, Settings: c.Settings, Secrets: c.Secrets, TLS: c.TLS.options()},
+		PublicURL:  c.PublicURL, Enabled: c.Enabled == nil || *c.Enabled,
+	}
 }
 
 // ServerCreate is a new media server. The connection is tested first; when the
@@ -133,8 +138,6 @@ func (c ServerConnection) params() mediaserver.Connection {
 type ServerCreate struct {
 	Name string `json:"name" minLength:"1" maxLength:"100"`
 	ServerConnection
-	PublicURL *string `json:"public_url,omitempty" nullable:"true" maxLength:"2048" doc:"Where people sign in."`
-	Enabled   *bool   `json:"enabled,omitempty" doc:"true unless said otherwise."`
 }
 
 // ServerPatch changes what it names. A changed URL, secret, setting or TLS
@@ -210,9 +213,9 @@ func (a *API) listServers(ctx context.Context, in *struct {
 }
 
 func (a *API) createServer(ctx context.Context, in *struct{ Body ServerCreate }) (*created[Server], error) {
-	s, err := a.Servers.Create(ctx, mediaserver.CreateParams{
-		Name: in.Body.Name, Connection: in.Body.params(), PublicURL: in.Body.PublicURL, Enabled: in.Body.Enabled == nil || *in.Body.Enabled,
-	})
+	p := in.Body.params()
+	p.Name = in.Body.Name
+	s, err := a.Servers.Create(ctx, p)
 	if err != nil {
 		return nil, err
 	}
@@ -254,17 +257,17 @@ type ServerTest struct {
 }
 
 func (a *API) testServer(ctx context.Context, in *struct{ Body ServerConnection }) (*body[ServerTest], error) {
-	t, err := a.Servers.Test(ctx, in.Body.params())
+	facts, err := a.Servers.Test(ctx, in.Body.params())
 	if err != nil {
 		return nil, err
 	}
-	warnings := values(t.Facts.Warnings)
-	for _, m := range t.Facts.Missing {
+	warnings := values(facts.Warnings)
+	for _, m := range facts.Missing {
 		warnings = append(warnings, m.Name+": "+m.Reason)
 	}
 	return ok(ServerTest{
-		Product: t.Facts.Product, Version: t.Facts.Version, ExternalServerID: t.Facts.ExternalID, ServerName: t.Facts.Name,
-		JoinFlow: string(t.Facts.JoinFlow), AccountRules: toAccountRules(t.Facts.AccountRules), Warnings: warnings,
+		Product: facts.Product, Version: facts.Version, ExternalServerID: facts.ExternalID, ServerName: facts.Name,
+		JoinFlow: string(facts.JoinFlow), AccountRules: toAccountRules(facts.AccountRules), Warnings: warnings,
 	}), nil
 }
 

@@ -84,6 +84,18 @@ func TestServerConnectionTest(t *testing.T) { // R6.3, P10
 	if told["external_server_id"] != "fake-home" || told["server_name"] != "home" || told["warnings"] == nil || told["join_flow"] != "password" {
 		t.Errorf("told %v", told)
 	}
+	// It takes what create takes, but for the name.
+	whole := w.serverBody()
+	delete(whole, "name")
+	whole["public_url"], whole["enabled"] = "https://tv.example.org", false
+	w.post("/api/v1/servers/test", whole).want(http.StatusOK)
+	whole["public_url"] = nil
+	w.post("/api/v1/servers/test", whole).want(http.StatusOK)
+	whole["public_url"], whole["url"] = "https://me:hunter2@tv.example.org", "home"
+	p := w.post("/api/v1/servers/test", whole).refused(http.StatusBadRequest, fault.CodeInvalidInput)
+	p.blames(t, "body.public_url", fault.FieldInvalid)
+	p.blames(t, "body.url", fault.FieldInvalid)
+	w.post("/api/v1/servers/test", w.serverBody()).refused(http.StatusBadRequest, fault.CodeInvalidInput).blames(t, "body.name", fault.FieldUnknown)
 	for reason, want := range map[sdk.Reason]struct {
 		status int
 		code   string

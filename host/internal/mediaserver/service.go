@@ -56,11 +56,6 @@ func (p *TLSPatch) apply(o *sdk.TLSOptions) {
 	}
 }
 
-// Tested is what a connection test told.
-type Tested struct {
-	Facts sdk.ServerFacts
-}
-
 // Create tests the connection, reads the libraries and stores both, or stores
 // nothing (R6.3, P10).
 func (s *Service) Create(ctx context.Context, p CreateParams) (Server, error) {
@@ -284,20 +279,18 @@ func (s *Service) Delete(ctx context.Context, id uuid.UUID) error {
 	return err
 }
 
-// Test tests a connection that is not stored.
-func (s *Service) Test(ctx context.Context, c Connection) (Tested, error) {
-	d, err := s.Registry.Describe(c.ServerType)
+// Test tests a server that is not stored, and gives what it told. It checks what
+// Create checks, but for the name.
+func (s *Service) Test(ctx context.Context, p CreateParams) (sdk.ServerFacts, error) {
+	d, err := s.Registry.Describe(p.ServerType)
 	if err != nil {
-		return Tested{}, unknownType(err)
+		return sdk.ServerFacts{}, unknownType(err)
 	}
-	if problems := c.check(d); len(problems) > 0 {
-		return Tested{}, fault.InvalidInput(problems...)
+	_, problems := checkPublicURL(p.PublicURL)
+	if problems = append(problems, p.check(d)...); len(problems) > 0 {
+		return sdk.ServerFacts{}, fault.InvalidInput(problems...)
 	}
-	facts, err := s.connect(ctx, s.unsavedRef(c), target{plugin: d.Name, typed: true, secrets: secretNames(d)})
-	if err != nil {
-		return Tested{}, err
-	}
-	return Tested{Facts: facts}, nil
+	return s.connect(ctx, s.unsavedRef(p.Connection), target{plugin: d.Name, typed: true, secrets: secretNames(d)})
 }
 
 // TestStored tests a stored server and keeps what it told: facts and health.
