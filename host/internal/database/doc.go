@@ -19,6 +19,8 @@
 //   - Set, Get and Unset keep what the instance knows of itself.
 //   - Backup, Restore and Copy move a whole instance; a database that was moved is
 //     refused from the moment that its copy is begun, until TakeBack.
+//   - Behind a transaction pooler (statement_cache=off) nothing is asked outside a
+//     transaction, and no lock, setting or prepared statement outlives one.
 //   - Alone finds other processes of Zondarr on PostgreSQL, where no file lock does.
 //
 // It knows the tables by ent's description alone, and nothing of what the rows mean:
