@@ -67,17 +67,14 @@ func (c *client) prepare(ctx context.Context, guest principal, id string, librar
 	if err != nil {
 		return roster{}, invitee{}, change{}, err
 	}
+	asked = asked.orDefaults()
 	if _, home := r.member(who.id); asked.liveTV == sdk.Allow && !home {
 		return roster{}, invitee{}, change{}, needsHome()
 	}
 	if err := c.exist(ctx, r, libraries); err != nil {
 		return roster{}, invitee{}, change{}, err
 	}
-	if r, err = c.widened(ctx, r); err != nil {
-		return roster{}, invitee{}, change{}, err
-	}
-	_, elsewhere := r.otherServer(who)
-	set, err := c.settingsFor(ctx, r, who, nil, asked.orDefaults(elsewhere))
+	set, err := c.settingsFor(ctx, r, who, nil, asked)
 	return r, who, set, err
 }
 
@@ -198,6 +195,9 @@ func (c *client) settingsFor(ctx context.Context, r roster, who invitee, saved *
 	base := live
 	if saved != nil && !elsewhere && live.empty() {
 		base = *saved
+	}
+	if _, home := r.member(who.id); elsewhere && !home {
+		asked = asked.withoutHome()
 	}
 	want := asked.apply(base)
 	if held := want.against(base); elsewhere && held != "" {

@@ -471,21 +471,53 @@ func TestCreateKeepsWhatHoldsElsewhere(t *testing.T) {
 	}
 }
 
-// Live TV that a Home member has on another server is neither taken away because
-// nobody could ask for it here, nor by asking for none.
+// Live TV that a Home member has on another server is not taken away by asking for
+// none here, or for nothing, which is none (the declared default); asked for, it
+// stays what it is.
 func TestCreateKeepsLiveTVElsewhere(t *testing.T) {
 	r := newRig(t)
 	r.fake.AddHome(r.owner.ID, r.alice.ID)
 	kept := plextest.Settings{AllowTuners: 2}
 	r.fake.MustAddShare(plextest.ShareSpec{Server: r.second.ID(), Invited: "alice", AllLibraries: true, Accepted: true, Settings: kept})
-	_, err := r.create(r.alice, sdk.Grant{Libraries: r.only("Movies"), Permissions: map[string]sdk.Tri{sdk.PermissionLiveTV: sdk.Deny}})
-	r.want(err, sdk.ReasonAccessNotApplied, "may watch live TV there", "Nothing was changed")
-	r.wantNoWrites()
-	if u := r.mustCreate(r.alice, "Movies"); u.Permissions[sdk.PermissionLiveTV] != sdk.Allow {
-		t.Errorf("permissions %v", u.Permissions)
+	grant := sdk.Grant{Libraries: r.only("Movies")}
+	for _, tri := range []sdk.Tri{sdk.Deny, sdk.Unset} {
+		grant.Permissions = map[string]sdk.Tri{sdk.PermissionLiveTV: tri}
+		_, err := r.create(r.alice, grant)
+		r.want(err, sdk.ReasonAccessNotApplied, "may watch live TV there", "Nothing was changed")
+		r.wantNoWrites()
+	}
+	grant.Permissions = map[string]sdk.Tri{sdk.PermissionLiveTV: sdk.Allow}
+	out, err := r.create(r.alice, grant)
+	if err != nil || out.User.Permissions[sdk.PermissionLiveTV] != sdk.Allow {
+		t.Errorf("%+v, %v", out.User, err)
 	}
 	if got := r.fake.SharingSettings(r.owner.ID, r.alice.ID); got != kept {
 		t.Errorf("settings %+v, want %+v", got, kept)
+	}
+}
+
+// A flag about live TV that Plex keeps about somebody outside the Home says
+// nothing, and keeps nobody out. It is taken back where nothing else of the owner
+// is shared with the person.
+func TestCreateLiveTVFlagOutsideHome(t *testing.T) {
+	for _, tri := range []sdk.Tri{sdk.Deny, sdk.Unset} {
+		r := newRig(t, func(s *plextest.Switches) { s.TunersForAnyone = true })
+		kept := plextest.Settings{AllowTuners: 1}
+		r.fake.MustAddShare(plextest.ShareSpec{Server: r.second.ID(), Invited: "alice", AllLibraries: true, Accepted: true, Settings: kept})
+		out, err := r.create(r.alice, sdk.Grant{Libraries: r.only("Movies"), Permissions: map[string]sdk.Tri{sdk.PermissionLiveTV: tri}})
+		if err != nil || out.User.Permissions[sdk.PermissionLiveTV] != sdk.Deny {
+			t.Errorf("%+v, %v", out.User, err)
+		}
+		if got := r.fake.SharingSettings(r.owner.ID, r.alice.ID); got != kept {
+			t.Errorf("settings %+v, want %+v", got, kept)
+		}
+
+		r.fake.SetSharingSettings(r.owner.ID, r.bob.ID, kept)
+		r.fake.Befriend(r.owner.ID, r.bob.ID)
+		r.mustCreate(r.bob, "Movies")
+		if got := r.fake.SharingSettings(r.owner.ID, r.bob.ID); got != (plextest.Settings{}) {
+			t.Errorf("settings %+v", got)
+		}
 	}
 }
 

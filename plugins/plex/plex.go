@@ -59,7 +59,7 @@ func (plugin) Describe() sdk.Description {
 			},
 			{
 				Name: sdk.PermissionLiveTV, Label: "Live TV", Default: sdk.Deny,
-				Help: "Plex offers Live TV to Home members only.",
+				Help: "Plex offers Live TV to members of the owner's Plex Home only. Anybody else is refused who is to have it.",
 			},
 		},
 		UserKinds: []sdk.UserKindInfo{

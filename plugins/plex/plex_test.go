@@ -122,7 +122,7 @@ func TestConnectionOK(t *testing.T) {
 	if !slices.Equal(f.Permissions, []string{sdk.PermissionDownload}) {
 		t.Errorf("permissions %v", f.Permissions)
 	}
-	want := []sdk.Missing{{Name: sdk.PermissionLiveTV, Reason: "Plex offers Live TV to Home members only."}}
+	want := []sdk.Missing{{Name: sdk.PermissionLiveTV, Reason: "Plex offers Live TV to Home members only, and the owner of this server leads no Plex Home with others in it."}}
 	if !slices.Equal(f.Missing, want) {
 		t.Errorf("missing %v", f.Missing)
 	}
@@ -166,9 +166,17 @@ func TestConnectionFacts(t *testing.T) {
 		}
 	})
 	t.Run("Home", func(t *testing.T) {
-		// Who joins is no Home member, so live TV is not offered for invitations.
+		// Who signs in may be a Home member, so live TV can be asked for.
 		r := newRig(t)
 		r.fake.AddHome(r.owner.ID, r.bob.ID)
+		f := test(r.c)
+		if !slices.Equal(f.Permissions, []string{sdk.PermissionDownload, sdk.PermissionLiveTV}) || len(f.Missing) != 0 {
+			t.Errorf("facts %+v", f)
+		}
+	})
+	t.Run("HomeOfSomebodyElse", func(t *testing.T) {
+		r := newRig(t)
+		r.fake.AddHome(r.bob.ID, r.owner.ID)
 		f := test(r.c)
 		if slices.Contains(f.Permissions, sdk.PermissionLiveTV) || len(f.Missing) != 1 || f.Missing[0].Name != sdk.PermissionLiveTV {
 			t.Errorf("facts %+v", f)

@@ -80,10 +80,8 @@ func (c *client) Resume(ctx context.Context, req sdk.ResumeRequest) (sdk.ResumeR
 		return sdk.ResumeResponse{}, err
 	}
 	_, home := r.member(req.ID)
-	if asked.liveTV == sdk.Deny && !home {
-		// Nobody outside the Home has live TV, so there is nothing to take away,
-		// and the flag that Plex keeps about it comes back as it was.
-		asked.liveTV = sdk.Unset
+	if !home {
+		asked = asked.withoutHome()
 	}
 	if sh, shared := r.share(req.ID); shared {
 		return c.resumeShared(ctx, r, sh, libraries, asked)

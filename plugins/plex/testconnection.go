@@ -82,8 +82,13 @@ func facts(who identity, root serverRoot, owner account) sdk.ServerFacts {
 		f.Missing = append(f.Missing, sdk.Missing{Name: sdk.PermissionDownload, Reason: "Downloads need Plex Pass on the account of the server's owner."})
 		f.Warnings = append(f.Warnings, "The owner has no Plex Pass: people outside the owner's network need a Remote Watch Pass of their own.")
 	}
-	// What holds on a server can be given to whoever joins it, and who joins by a
-	// link is no Home member.
-	f.Missing = append(f.Missing, sdk.Missing{Name: sdk.PermissionLiveTV, Reason: "Plex offers Live TV to Home members only."})
+	// Who joins may be a member of the Home, or not: that is judged per person.
+	if owner.leadsHome() {
+		f.Permissions = append(f.Permissions, sdk.PermissionLiveTV)
+	} else {
+		f.Missing = append(f.Missing, sdk.Missing{
+			Name: sdk.PermissionLiveTV, Reason: "Plex offers Live TV to Home members only, and the owner of this server leads no Plex Home with others in it.",
+		})
+	}
 	return f
 }

@@ -58,15 +58,22 @@ func (w wishes) apply(set sharing) sharing {
 	return set
 }
 
-// orDefaults fills in what the plugin declares for a new person. No invitation
-// can ask for live TV, so for a Home member who uses another server of the owner
-// already, it stays what the owner made it there.
-func (w wishes) orDefaults(elsewhere bool) wishes {
+// orDefaults fills in what the plugin declares for a new person.
+func (w wishes) orDefaults() wishes {
 	if w.download == sdk.Unset {
 		w.download = sdk.Deny
 	}
-	if w.liveTV == sdk.Unset && !elsewhere {
+	if w.liveTV == sdk.Unset {
 		w.liveTV = sdk.Deny
+	}
+	return w
+}
+
+// withoutHome leaves out that somebody outside the owner's Home shall have no live
+// TV: none of them has it, and the flag that Plex keeps about it stays as it is.
+func (w wishes) withoutHome() wishes {
+	if w.liveTV == sdk.Deny {
+		w.liveTV = sdk.Unset
 	}
 	return w
 }
