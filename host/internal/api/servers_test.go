@@ -187,6 +187,26 @@ func TestServerIsKnownAgain(t *testing.T) {
 	}
 }
 
+// Settings that the media server's plugin refuses are the caller's only where the caller
+// sent them.
+func TestRefusedSettings(t *testing.T) {
+	w := newWorld(t, hosttest.NewDB(t, database.SQLite))
+	path := "/api/v1/servers/" + w.addServer()
+	w.home.Fault("TestConnection", sdktest.Fault{Err: &sdk.Error{
+		Reason: sdk.ReasonInvalid, Message: "the cloud is another", Fields: []sdk.FieldProblem{{Field: "settings.cloud_url", Code: fault.FieldRejected, Message: "Name the server's own cloud."}},
+	}})
+	w.patch(path, object{"settings": object{}}).refused(http.StatusBadRequest, fault.CodeInvalidInput).blames(t, "body.settings.cloud_url", fault.FieldRejected)
+	for _, verb := range []string{"/test", "/sync-libraries"} {
+		p := w.post(path+verb, object{}).refused(http.StatusBadGateway, fault.CodeInvalidInput)
+		if len(p.Errors) != 0 || p.Detail != "The cloud is another." || p.Server.value == nil {
+			t.Errorf("%s: %+v", verb, p)
+		}
+	}
+	if health := w.get(path).object()["health"]; at(health.(object), "state") != "settings_invalid" {
+		t.Errorf("the health is %v", health)
+	}
+}
+
 func TestServerTypes(t *testing.T) { // R4.3
 	w := newWorld(t, hosttest.NewDB(t, database.SQLite))
 	types := w.get("/api/v1/server-types").items()

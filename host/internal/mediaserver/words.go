@@ -81,7 +81,7 @@ func (t target) fromReason(e *sdk.Error) *fault.Error {
 	case sdk.ReasonWrongServer:
 		return t.anotherServer("read its id with POST /api/v1/servers/test, and send it")
 	case sdk.ReasonInvalid:
-		if len(e.Fields) > 0 {
+		if t.typed && len(e.Fields) > 0 {
 			f := fault.InvalidInput()
 			for _, p := range e.Fields {
 				f.Fields = append(f.Fields, fault.Field{Location: "body." + p.Field, Code: p.Code, Message: p.Message})
