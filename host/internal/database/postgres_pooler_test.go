@@ -167,6 +167,25 @@ func TestPoolerCommits(t *testing.T) {
 	kept(t, "1", "2", "3")
 }
 
+// A commit that got no answer may have been done: it is an error, and no second attempt.
+func TestPoolerCommitsNothingTwice(t *testing.T) {
+	d := pooled(t, "")
+	const dies = `CREATE SEQUENCE attempts; CREATE TABLE dying (v bigint);
+		CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';
+		CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON dying DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()`
+	if _, err := d.Ent.ExecContext(t.Context(), dies); err != nil {
+		t.Fatal(err)
+	}
+	const put = "INSERT INTO dying SELECT nextval('attempts') + $1"
+	_, err := d.Ent.ExecContext(t.Context(), put, 0)
+	isOnly(t, database.Wrap("commit", "exec", err), database.ErrUnavailable)
+	_, err = texts(t.Context(), d.Ent, put+" RETURNING v", 0)
+	isOnly(t, database.Wrap("commit", "rows", err), database.ErrUnavailable)
+	if got, err := texts(t.Context(), d.Ent, "SELECT last_value::text FROM attempts"); err != nil || !slices.Equal(got, []string{"2"}) {
+		t.Errorf("%v attempts were made, %v, want 2", got, err)
+	}
+}
+
 // A caller whose time is up gets away: from a statement, from rows, and from waiting for
 // a server while others have them all.
 func TestPoolerLetsGo(t *testing.T) {
