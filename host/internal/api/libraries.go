@@ -82,14 +82,13 @@ func (a *API) syncLibraries(ctx context.Context, in *struct {
 	return ok(toSyncRun(run)), nil
 }
 
-func (a *API) listLibraries(ctx context.Context, in *IDParam) (*body[List[Library]], error) {
-	libraries, err := a.Servers.Libraries(ctx, in.id())
+func (a *API) listLibraries(ctx context.Context, in *struct {
+	IDParam
+	PageParams
+}) (*body[List[Library]], error) {
+	p, err := a.Servers.Libraries(ctx, in.id(), in.request())
 	if err != nil {
 		return nil, err
 	}
-	out := List[Library]{Items: make([]Library, len(libraries))}
-	for i, l := range libraries {
-		out.Items[i] = toLibrary(l)
-	}
-	return ok(out), nil
+	return listOf(p, toLibrary), nil
 }

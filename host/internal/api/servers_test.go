@@ -187,6 +187,25 @@ func TestServerIsKnownAgain(t *testing.T) {
 	}
 }
 
+// The libraries come by name, page by page; a cursor belongs to its server.
+func TestLibrariesArePaged(t *testing.T) {
+	w := newWorld(t, hosttest.NewDB(t, database.SQLite))
+	w.home.AddLibrary("Art", sdk.LibraryMovies)
+	path := "/api/v1/servers/" + w.addServer() + "/libraries"
+	first := w.get(path + "?limit=2")
+	if items := first.items(); len(items) != 2 || items[0]["name"] != "Art" || items[1]["name"] != "Films" {
+		t.Errorf("the first page has %v", items)
+	}
+	rest := "/libraries?limit=2&cursor=" + first.object()["next_cursor"].(string)
+	last := w.get(strings.Replace(path, "/libraries", rest, 1))
+	if items := last.items(); len(items) != 1 || items[0]["name"] != "Series" || last.object()["next_cursor"] != nil {
+		t.Errorf("the last page is %s", last.body)
+	}
+	w.get("/api/v1/servers/"+w.addServers("attic")[0]+rest).refused(http.StatusBadRequest, fault.CodeInvalidCursor)
+	w.get(path+"?sort=state").refused(http.StatusBadRequest, fault.CodeInvalidInput).blames(t, "query.sort", fault.FieldUnsupported)
+	w.get("/api/v1/servers/"+uuid.NewString()+"/libraries?limit=2").refused(http.StatusNotFound, fault.CodeNotFound)
+}
+
 // Settings that the media server's plugin refuses are the caller's only where the caller
 // sent them.
 func TestRefusedSettings(t *testing.T) {

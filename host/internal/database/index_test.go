@@ -142,6 +142,13 @@ func mediaServers(name, sort string, f mediaserver.Filter) []call {
 	})
 }
 
+func libraries(sort string) []call {
+	return list("libraries of a server", sort, func(ctx context.Context, s services, r page.Request) (page.Page[mediaserver.Library], error) {
+		r.Limit = 40 // of a hundred, so that there is a page to continue with
+		return s.servers.Libraries(ctx, hosttest.ManyID(3), r)
+	})
+}
+
 func ids(i ...int) []uuid.UUID {
 	var all []uuid.UUID
 	for _, i := range i {
@@ -185,6 +192,8 @@ func calls() []call {
 		mediaServers("", "created_at", mediaserver.Filter{}),
 		mediaServers("", "name", mediaserver.Filter{}),
 		mediaServers("enabled", "created_at", mediaserver.Filter{Enabled: &yes}),
+		libraries("name"),
+		libraries("created_at"),
 		list("API keys", "created_at", func(ctx context.Context, s services, r page.Request) (page.Page[auth.APIKey], error) {
 			return s.keys.List(ctx, r)
 		}),
@@ -236,7 +245,7 @@ func calls() []call {
 		_, err := s.db.APIKey.Query().Where(apikey.Prefix("prefix77")).Only(ctx)
 		return err
 	})
-	lookup("libraries of a server", func(ctx context.Context, s services) error {
+	lookup("all libraries of a server", func(ctx context.Context, s services) error {
 		_, err := s.db.Library.Query().Where(library.ServerID(hosttest.ManyID(3))).Order(library.ByName(), library.ByID()).All(ctx)
 		return err
 	})

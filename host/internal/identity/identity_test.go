@@ -72,20 +72,20 @@ func newWorld(t *testing.T, d *database.DB) *world {
 		if err != nil {
 			t.Fatal(err)
 		}
-		libs, err := media.Libraries(t.Context(), stored.ID)
+		libs, err := media.Libraries(t.Context(), stored.ID, page.Request{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.servers[name], w.ids[name] = fs, stored.ID
 		account := fs.AddUser(sdk.User{
-			Username: "bob", Libraries: &sdk.LibraryAccess{Mode: sdk.LibraryOnly, IDs: []string{libs[0].ExternalID}},
+			Username: "bob", Libraries: &sdk.LibraryAccess{Mode: sdk.LibraryOnly, IDs: []string{libs.Items[0].ExternalID}},
 			Permissions: map[string]sdk.Tri{sdk.PermissionDownload: sdk.Allow},
 		}, "correct horse")
 		fs.ChangeUser(account.ID, func(u *sdk.User) { u.PluginState = []byte("state of " + account.ID) })
 		person.Users = append(person.Users, NewUser{
 			ServerID: stored.ID, Account: account, Origin: OriginRedemption, OnExpiry: grant.ExpiryDisable,
 			Asked:     sdk.Grant{Libraries: *account.Libraries, Permissions: account.Permissions},
-			Libraries: map[string]string{libs[0].ExternalID: libs[0].ID.String()},
+			Libraries: map[string]string{libs.Items[0].ExternalID: libs.Items[0].ID.String()},
 		})
 	}
 	created, err := database.WithTx(t.Context(), d, func(ctx context.Context, tx *db.Tx) (Created, error) { return w.service.CreateTx(ctx, tx, person) })

@@ -60,9 +60,11 @@ func newWorld(t *testing.T, d *database.DB, names ...string) *world {
 			t.Fatal(err)
 		}
 		w.ids[name] = stored.ID
-		if w.libs[name], err = w.servers.Libraries(t.Context(), stored.ID); err != nil {
+		libs, err := w.servers.Libraries(t.Context(), stored.ID, page.Request{})
+		if err != nil {
 			t.Fatal(err)
 		}
+		w.libs[name] = libs.Items
 	}
 	return w
 }

@@ -66,14 +66,6 @@ func (s *Service) listLibraries(ctx context.Context, ref sdk.ServerRef, t target
 	return res.Libraries, nil
 }
 
-// Libraries gives every library of a server, by name, the missing ones last.
-func (s *Service) Libraries(ctx context.Context, id uuid.UUID) ([]Library, error) {
-	if _, err := s.Get(ctx, id); err != nil {
-		return nil, err
-	}
-	return librariesOf(ctx, s.DB.Ent, id)
-}
-
 // keepHealth stores how a call to a server went, unless the server was changed
 // meanwhile: then what was learned is of no use.
 func (s *Service) keepHealth(ctx context.Context, server Server, facts sdk.ServerFacts, callErr error) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -265,11 +264,47 @@ func remove(ctx context.Context, tx *db.Tx, id uuid.UUID) error {
 	return f
 }
 
+// libraryLists says how libraries are sorted: by name, as people look for them.
+var libraryLists = page.List[*db.Library]{
+	Default: "name",
+	ID:      func(r *db.Library) uuid.UUID { return r.ID },
+	Fields: map[string]page.Field[*db.Library]{
+		"created_at": {Column: library.FieldCreatedAt, Kind: page.Time, Value: func(r *db.Library) any { return r.CreatedAt }},
+		"name":       {Column: library.FieldName, Kind: page.Text, Value: func(r *db.Library) any { return r.Name }},
+	},
+}
+
+// Libraries gives one page of a server's libraries, the missing ones too.
+func (s *Service) Libraries(ctx context.Context, id uuid.UUID, req page.Request) (page.Page[Library], error) {
+	q, err := libraryLists.Open(req, id)
+	if err != nil {
+		return page.Page[Library]{}, err
+	}
+	exists, err := s.DB.Ent.MediaServer.Query().Where(mediaserver.ID(id)).Exist(ctx)
+	if err != nil {
+		return page.Page[Library]{}, database.Wrap("get", entity, err)
+	}
+	if !exists {
+		return page.Page[Library]{}, missing(id)
+	}
+	rows, err := s.DB.Ent.Library.Query().Where(library.ServerID(id)).Where(q.Apply).Limit(q.Fetch()).All(ctx)
+	if err != nil {
+		return page.Page[Library]{}, database.Wrap("list", "library", err)
+	}
+	rows, next := q.Cut(rows)
+	return page.Page[Library]{Items: toLibraries(rows), NextCursor: next}, nil
+}
+
+// librariesOf gives every library of a server.
 func librariesOf(ctx context.Context, c *db.Client, serverID uuid.UUID) ([]Library, error) {
 	rows, err := c.Library.Query().Where(library.ServerID(serverID)).Order(library.ByName(), library.ByID()).All(ctx)
 	if err != nil {
 		return nil, database.Wrap("list", "library", err)
 	}
+	return toLibraries(rows), nil
+}
+
+func toLibraries(rows []*db.Library) []Library {
 	out := make([]Library, len(rows))
 	for i, r := range rows {
 		out[i] = Library{
@@ -277,16 +312,7 @@ func librariesOf(ctx context.Context, c *db.Client, serverID uuid.UUID) ([]Libra
 			MissingSince: r.MissingSince, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Library) int {
-		if (a.MissingSince == nil) != (b.MissingSince == nil) {
-			if a.MissingSince == nil {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.Name, b.Name)
-	})
-	return out, nil
+	return out
 }
 
 func writeLibraries(ctx context.Context, tx *db.Tx, serverID uuid.UUID, changes []libraryChange, gone []Library, now time.Time) error {

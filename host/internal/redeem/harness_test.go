@@ -23,6 +23,7 @@ import (
 	"github.com/zondarr/zondarr/host/internal/invitation"
 	"github.com/zondarr/zondarr/host/internal/job"
 	"github.com/zondarr/zondarr/host/internal/mediaserver"
+	"github.com/zondarr/zondarr/host/internal/page"
 	"github.com/zondarr/zondarr/host/internal/registry"
 	"github.com/zondarr/zondarr/host/internal/secret"
 	"github.com/zondarr/zondarr/sdk"
@@ -105,9 +106,11 @@ func (w *world) addServer(fake *sdktest.Fake, name string) {
 		w.t.Fatalf("server %s: %v", name, err)
 	}
 	w.fakes[name], w.ids[name] = fs, stored.ID
-	if w.libraries[name], err = w.servers.Libraries(w.t.Context(), stored.ID); err != nil {
+	libraries, err := w.servers.Libraries(w.t.Context(), stored.ID, page.Request{})
+	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.libraries[name] = libraries.Items
 }
 
 // films is access to the first library of a server, and no download.
