@@ -18,6 +18,15 @@ import (
 // keep naming it and say so. Nothing is marked on an error or an empty list. A
 // failed call is an error and leaves a failed run behind.
 func (s *Service) SyncLibraries(ctx context.Context, id uuid.UUID) (SyncRun, error) {
+	for {
+		run, err := s.syncLibraries(ctx, id)
+		if !errors.Is(err, errRevisionMoved) {
+			return run, err
+		}
+	}
+}
+
+func (s *Service) syncLibraries(ctx context.Context, id uuid.UUID) (SyncRun, error) {
 	server, sealed, err := s.load(ctx, s.DB.Ent, id)
 	if err != nil {
 		return SyncRun{}, err
@@ -46,7 +55,7 @@ func (s *Service) SyncLibraries(ctx context.Context, id uuid.UUID) (SyncRun, err
 		return SyncRun{}, errors.Join(err, recordErr)
 	}
 	return database.WithTx(ctx, s.DB, func(ctx context.Context, tx *db.Tx) (SyncRun, error) {
-		counts, err := applyLibraries(ctx, tx, id, libraries, s.Now())
+		counts, err := applyLibraries(ctx, tx, id, server.Revision, libraries, s.Now())
 		if err != nil {
 			return SyncRun{}, err
 		}
@@ -144,10 +153,12 @@ func compare(known []Library, remote []sdk.Library) (changes []libraryChange, go
 	return changes, gone, counts
 }
 
-func applyLibraries(ctx context.Context, tx *db.Tx, serverID uuid.UUID, remote []sdk.Library, now time.Time) (map[string]int64, error) {
+// applyLibraries writes what was read of the server as it was at a revision, or gives
+// errRevisionMoved: by now another server may have replaced it.
+func applyLibraries(ctx context.Context, tx *db.Tx, serverID uuid.UUID, revision int64, remote []sdk.Library, now time.Time) (map[string]int64, error) {
 	// First, since it locks the server's row: of two syncs at once the second
 	// waits, and then compares with what the first has written.
-	if err := markSynced(ctx, tx, serverID, now); err != nil {
+	if err := markSynced(ctx, tx, serverID, revision, now); err != nil {
 		return nil, err
 	}
 	known, err := librariesOf(ctx, tx.Client(), serverID)
@@ -160,10 +171,10 @@ func applyLibraries(ctx context.Context, tx *db.Tx, serverID uuid.UUID, remote [
 
 // replaceLibraries applies what another media server has. Those of the one before
 // are missing even if the new one lists none, unless it has them too.
-func replaceLibraries(ctx context.Context, tx *db.Tx, serverID uuid.UUID, remote []sdk.Library, now time.Time) error {
+func replaceLibraries(ctx context.Context, tx *db.Tx, serverID uuid.UUID, revision int64, remote []sdk.Library, now time.Time) error {
 	if err := markAllMissing(ctx, tx, serverID, now); err != nil {
 		return err
 	}
-	_, err := applyLibraries(ctx, tx, serverID, remote, now)
+	_, err := applyLibraries(ctx, tx, serverID, revision, remote, now)
 	return err
 }

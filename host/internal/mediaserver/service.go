@@ -88,7 +88,7 @@ func (s *Service) Create(ctx context.Context, p CreateParams) (Server, error) {
 		if err != nil {
 			return Server{}, err
 		}
-		if _, err := applyLibraries(ctx, tx, id, libraries, now); err != nil {
+		if _, err := applyLibraries(ctx, tx, id, 1, libraries, now); err != nil {
 			return Server{}, err
 		}
 		return s.get(ctx, tx.Client(), id)
@@ -126,8 +126,8 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, p Patch) (Server, er
 	}
 }
 
-// errRevisionMoved says that somebody else changed the server while this change
-// was being tested; the merge must be made and tested again.
+// errRevisionMoved says that somebody else changed the server, or removed it, while it
+// was being asked; what was to be done with the answer must begin again.
 var errRevisionMoved = errors.New("the server was changed meanwhile")
 
 func (s *Service) update(ctx context.Context, id uuid.UUID, p Patch) (Server, error) {
@@ -178,7 +178,7 @@ func (s *Service) update(ctx context.Context, id uuid.UUID, p Patch) (Server, er
 			return Server{}, errRevisionMoved
 		}
 		if next.ExternalID != old.ExternalID {
-			if err := replaceLibraries(ctx, tx, id, libraries, next.UpdatedAt); err != nil {
+			if err := replaceLibraries(ctx, tx, id, next.Revision, libraries, next.UpdatedAt); err != nil {
 				return Server{}, err
 			}
 		}

@@ -473,6 +473,45 @@ func TestSlowChangeKeepsWhatOthersChanged(t *testing.T) {
 	})
 }
 
+// A sync that read the libraries of a server that was replaced meanwhile does not bring
+// them back.
+func TestSlowSyncOfAReplacedServer(t *testing.T) {
+	hosttest.EachDB(t, func(t *testing.T, db *database.DB) {
+		w := newWorld(t, db)
+		s := w.create(t)
+		listed, release := make(chan struct{}), make(chan struct{})
+		w.home.Fault("ListLibraries", sdktest.Fault{Commit: true, Times: 1, Hook: func() { close(listed); <-release }})
+		slow := make(chan error, 1)
+		go func() {
+			_, err := w.SyncLibraries(t.Context(), s.ID)
+			slow <- err
+		}()
+		<-listed
+		for _, l := range w.home.Libraries() {
+			w.home.RemoveLibrary(l.ID)
+		}
+		w.home.AddLibrary("Music", sdk.LibraryMusic)
+		another := "another"
+		w.home.SetFacts(func(f *sdk.ServerFacts) { f.ExternalID = another })
+		if _, err := w.Update(t.Context(), s.ID, mediaserver.Patch{ConfirmExternalID: &another}); err != nil {
+			t.Fatal(err)
+		}
+		close(release)
+		if err := <-slow; err != nil {
+			t.Fatal(err)
+		}
+		libs, err := w.libraries(t, s.ID)
+		if err != nil || len(libs) != 3 {
+			t.Fatalf("%d libraries, %v", len(libs), err)
+		}
+		for _, l := range libs {
+			if (l.MissingSince == nil) != (l.Name == "Music") {
+				t.Errorf("%s is missing since %v", l.Name, l.MissingSince)
+			}
+		}
+	})
+}
+
 func TestSyncsAtOnce(t *testing.T) {
 	hosttest.EachDB(t, func(t *testing.T, db *database.DB) {
 		w := newWorld(t, db)

@@ -345,8 +345,11 @@ func markAllMissing(ctx context.Context, tx *db.Tx, serverID uuid.UUID, now time
 	return database.Wrap("sync", "library", err)
 }
 
-func markSynced(ctx context.Context, tx *db.Tx, id uuid.UUID, now time.Time) error {
-	err := tx.MediaServer.Update().Where(mediaserver.ID(id)).SetLibrariesSyncedAt(now).Exec(ctx)
+func markSynced(ctx context.Context, tx *db.Tx, id uuid.UUID, revision int64, now time.Time) error {
+	n, err := tx.MediaServer.Update().Where(mediaserver.ID(id), mediaserver.Revision(revision)).SetLibrariesSyncedAt(now).Save(ctx)
+	if err == nil && n == 0 {
+		return errRevisionMoved
+	}
 	return database.Wrap("update", entity, err)
 }
 
