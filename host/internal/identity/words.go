@@ -21,7 +21,7 @@ func asFault(u User, err error) error {
 	}
 	f := fromReason(u, e)
 	f.Server, f.Err = u.server(), err
-	f.Retryable, f.RetryAfter = e.Retryable || f.Retryable, e.RetryAfter
+	f.Retryable, f.RetryAfter = e.Retryable, e.RetryAfter
 	return f
 }
 
@@ -31,7 +31,7 @@ func fromReason(u User, e *sdk.Error) *fault.Error {
 	}
 	if e.Origin() == sdk.SourceHost && e.Kind() == sdk.ReasonUnavailable {
 		f := say(fault.Unavailable, fault.CodePluginUnavailable, "The plugin for "+u.ServerName+" is not running")
-		f.Plugin, f.Retryable = u.ServerType, true
+		f.Plugin = u.ServerType
 		return f
 	}
 	switch e.Kind() {

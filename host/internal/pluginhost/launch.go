@@ -197,7 +197,9 @@ func (i *instance) describe(ctx context.Context) error {
 	within, cancel := context.WithTimeout(ctx, i.policy.DescribeTimeout)
 	defer cancel()
 	d, err := i.remote.Describe(within)
-	if err != nil && within.Err() != nil && ctx.Err() == nil {
+	// The plugin keeps the deadline too, and may be the first to say that it has passed.
+	late := within.Err() != nil || sdk.ReasonOf(err) == sdk.ReasonTimeout
+	if err != nil && late && ctx.Err() == nil {
 		return &launchError{code: CodeHandshakeTimeout, message: fmt.Sprintf("It did not describe itself within %s.", i.policy.DescribeTimeout), err: err}
 	}
 	if e, ok := errors.AsType[*sdk.Error](err); ok && e.Origin() == sdk.SourcePlugin {

@@ -199,8 +199,13 @@ func TestRefusedBeforeAnythingIsDone(t *testing.T) {
 	t.Run("PluginDown", func(t *testing.T) {
 		w.seat.Down(registry.Down{Reason: "it crashed", Final: true})
 		_, err := s.Join(t.Context(), inv.Code, bob, "", Caller{})
+		if f := fault.As(err); f == nil || f.Code != fault.CodePluginUnavailable || f.Kind != fault.Unavailable || f.Retryable || strings.Contains(f.Message, "again") {
+			t.Errorf("down for good: got %v", err)
+		}
+		w.seat.Down(registry.Down{Reason: "it crashed", RetryAt: time.Now().Add(time.Minute)})
+		_, err = s.Join(t.Context(), inv.Code, bob, "", Caller{})
 		if f := fault.As(err); f == nil || f.Code != fault.CodePluginUnavailable || f.Kind != fault.Unavailable || !f.Retryable {
-			t.Errorf("got %v", err)
+			t.Errorf("down for a minute: got %v", err)
 		}
 		if w.uses(inv) != 0 {
 			t.Error("the use is not given back")

@@ -36,6 +36,9 @@ func failureOf(err error, server, username string) *Failure {
 
 func wordsFor(e *sdk.Error, server, username string) (code, message string, retryable bool) {
 	if e.Origin() == sdk.SourceHost && e.Kind() == sdk.ReasonUnavailable {
+		if !e.Retryable { // its plugin is disabled, or does not heal by itself
+			return fault.CodePluginUnavailable, server + " cannot be reached at the moment. Ask whoever invited you.", false
+		}
 		return fault.CodePluginUnavailable, server + " cannot be reached at the moment. Try again in a few minutes.", true
 	}
 	switch e.Kind() {
