@@ -141,6 +141,14 @@ func (h *hosts) join(ctx context.Context, code string, a *answer, i int) {
 	a.died = b.dead.Load()
 }
 
+// alive gives a host, when all that died have been born again.
+func (h *hosts) alive() *host {
+	h.ended.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.running[0]
+}
+
 func (h *hosts) stop() {
 	h.ended.Wait()
 	h.mu.Lock()

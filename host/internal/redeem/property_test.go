@@ -167,7 +167,7 @@ func runSchedule(t *testing.T, d *database.DB, seed uint64, told *outcomes) {
 	if err := w.balanced(before); err != nil {
 		t.Error(err)
 	}
-	w.decide(t, hosts.running[0].Service, before, told)
+	w.decide(t, hosts.alive().Service, before, told)
 	hosts.stop()
 	c.live.Wait()
 
