@@ -124,7 +124,7 @@ const besidePatience = 10 * time.Second
 // migrateBeside sees to it that the file has this program's version: it migrates where
 // nobody holds the file, and waits a little for whoever does.
 func migrateBeside(ctx context.Context, at location) error {
-	ctx, cancel := context.WithTimeout(ctx, besidePatience)
+	patience, cancel := context.WithTimeout(ctx, besidePatience)
 	defer cancel()
 	for {
 		have, newest, settled, err := versions(ctx, at)
@@ -146,7 +146,10 @@ func migrateBeside(ctx context.Context, at location) error {
 			return err
 		}
 		select {
-		case <-ctx.Done():
+		case <-patience.Done():
+			if ctx.Err() != nil {
+				return Wrap("read", "migrations", ctx.Err())
+			}
 			if have == newest {
 				return ErrLocked // it is being migrated
 			}
