@@ -195,10 +195,11 @@ func (s *Service) expire(ctx context.Context, listed User) error {
 	return err
 }
 
-// settle makes the server agree with a user that was changed while the sweep
-// suspended it.
+// settle makes the server agree with a user as it is stored, after a change that was
+// overtaken by another.
 func (s *Service) settle(ctx context.Context, id uuid.UUID) error {
-	for range maxAttempts {
+	for attempt := range maxAttempts {
+		stepBack(ctx, attempt)
 		u, person, err := s.user(ctx, id)
 		if fault.CodeOf(err) == fault.CodeNotFound {
 			return nil

@@ -35,7 +35,10 @@ const (
 // a time. When one fails the person stays as it was, what was done to the others
 // shows in their status, and the same request goes on where it stopped.
 func (s *Service) Update(ctx context.Context, id uuid.UUID, p Patch) (Identity, error) {
+	ctx, cancel := toTheEnd(ctx)
+	defer cancel()
 	for attempt := range maxAttempts {
+		stepBack(ctx, attempt)
 		person, err := s.identity(ctx, id)
 		if err != nil {
 			return Identity{}, err
@@ -119,6 +122,7 @@ func (s *Service) bringAll(ctx context.Context, next Identity, ask bool) error {
 			continue
 		}
 		for attempt := 0; ; attempt++ {
+			stepBack(ctx, attempt)
 			u, stored, err := s.user(ctx, listed.ID)
 			if fault.CodeOf(err) == fault.CodeNotFound {
 				break // deleted meanwhile
@@ -132,13 +136,13 @@ func (s *Service) bringAll(ctx context.Context, next Identity, ask bool) error {
 			person.UpdatedAt = stored.UpdatedAt
 			ok, err := s.bring(ctx, u, u, person, ask || attempt > 0)
 			if err != nil {
-				return err
+				return s.gaveUp(ctx, u.ID, attempt, err)
 			}
 			if ok {
 				break
 			}
 			if attempt == maxAttempts {
-				return changedMeanwhile(entityUser, u.ID.String())
+				return s.gaveUp(ctx, u.ID, attempt, changedMeanwhile(entityUser, u.ID.String()))
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -24,13 +25,16 @@ type UserPatch struct {
 
 // maxAttempts bounds how often a change starts again because somebody else
 // changed the same row between reading and writing.
-const maxAttempts = 10
+const maxAttempts = 20
 
 // UpdateUser changes one account: on its media server first, then here. Errors:
 // protected_account, capability_unsupported, expiry_action_unsupported, and what
 // the media server answers.
 func (s *Service) UpdateUser(ctx context.Context, id uuid.UUID, p UserPatch) (User, error) {
+	ctx, cancel := toTheEnd(ctx)
+	defer cancel()
 	for attempt := range maxAttempts {
+		stepBack(ctx, attempt)
 		u, person, err := s.user(ctx, id)
 		if err != nil {
 			return User{}, err
@@ -41,17 +45,45 @@ func (s *Service) UpdateUser(ctx context.Context, id uuid.UUID, p UserPatch) (Us
 		next := u
 		next.apply(p)
 		if err := s.checkPatch(next, person, p); err != nil {
-			return User{}, err
+			return User{}, s.gaveUp(ctx, id, attempt, err)
 		}
 		ok, err := s.bring(ctx, u, next, person, p.Enabled != nil || attempt > 0)
 		if err != nil {
-			return User{}, err
+			return User{}, s.gaveUp(ctx, id, attempt, err)
 		}
 		if ok {
 			return s.GetUser(ctx, id)
 		}
 	}
-	return User{}, changedMeanwhile(entityUser, id.String())
+	return User{}, s.gaveUp(ctx, id, maxAttempts, changedMeanwhile(entityUser, id.String()))
+}
+
+// toTheEnd lets a change go on although the client goes away: half of it may be done
+// on a media server. Every call to one has a deadline of its own.
+func toTheEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Minute)
+}
+
+// stepBack lets others finish before a change starts again.
+func stepBack(ctx context.Context, attempt int) {
+	if attempt == 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(rand.N(time.Duration(attempt) * 5 * time.Millisecond)): //nolint:gosec // not a secret
+	}
+}
+
+// gaveUp is for a change of a user that ends in an error: an attempt before this one
+// may have changed the account for nothing, so that it no longer stands as is stored.
+func (s *Service) gaveUp(ctx context.Context, id uuid.UUID, attempt int, err error) error {
+	if attempt > 0 {
+		if serr := s.settle(ctx, id); serr != nil {
+			s.Log.WarnContext(ctx, "an account may not stand as is stored: disable or enable it once more", "user", id, "error", serr)
+		}
+	}
+	return err
 }
 
 func (u *User) apply(p UserPatch) {
