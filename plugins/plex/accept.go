@@ -2,7 +2,6 @@ package plex
 
 import (
 	"context"
-	"encoding/xml"
 	"net/http"
 	"net/url"
 	"time"
@@ -108,32 +107,15 @@ func (c *client) findInvite(ctx context.Context, as principal, owner account, sh
 	return found, nil
 }
 
-// invitationV1 is an invite in the older list of the invitee.
-type invitationV1 struct {
-	ID      string `xml:"id,attr"`
-	Friend  flag   `xml:"friend,attr"`
-	Server  flag   `xml:"server,attr"`
-	Servers []struct {
-		Name string `xml:"name,attr"`
-	} `xml:"Server"`
-}
-
 // tryAcceptV1 is the older way. It accepts all that one owner has sent, so it is
 // used only if that is this one server, which the list tells by its name alone;
 // otherwise the person accepts by hand.
 func (c *client) tryAcceptV1(ctx context.Context, as principal, owner account, sh share) (bool, error) {
-	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/invites/requests", as: as, always: true})
+	invites, err := c.invitesV1(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/invites/requests", as: as, always: true})
 	if err != nil {
 		return false, err
 	}
-	var answer struct {
-		XMLName xml.Name       `xml:"MediaContainer"`
-		Invites []invitationV1 `xml:"Invite"`
-	}
-	if err := out.xml(&answer); err != nil {
-		return false, err
-	}
-	for _, inv := range answer.Invites {
+	for _, inv := range invites {
 		if inv.ID != string(owner.ID) || !bool(inv.Server) || len(inv.Servers) != 1 || sh.Name == "" || inv.Servers[0].Name != sh.Name {
 			continue
 		}

@@ -88,9 +88,10 @@ func decodeOpenInvites(r reply) ([]openInvite, error) {
 	return out, nil
 }
 
-// requestedInvite is an open invite in the older list.
-type requestedInvite struct {
-	// ID is the account's, or the e-mail address that was invited.
+// inviteV1 is an open invite in the older lists, of the owner and of the invitee.
+type inviteV1 struct {
+	// ID is that of the account at the other end, or the e-mail address that was
+	// invited.
 	ID      string `xml:"id,attr"`
 	Friend  flag   `xml:"friend,attr"`
 	Server  flag   `xml:"server,attr"`
@@ -99,14 +100,20 @@ type requestedInvite struct {
 	} `xml:"Server"`
 }
 
-func (c *client) requestedInvites(ctx context.Context) ([]requestedInvite, error) {
-	out, err := c.wire.send(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/invites/requested", as: c.owner})
+// requestedInvites gives what the owner has sent.
+func (c *client) requestedInvites(ctx context.Context) ([]inviteV1, error) {
+	return c.invitesV1(ctx, request{method: http.MethodGet, at: atCloud, path: "/api/invites/requested", as: c.owner})
+}
+
+// invitesV1 reads one of the older lists.
+func (c *client) invitesV1(ctx context.Context, list request) ([]inviteV1, error) {
+	out, err := c.wire.send(ctx, list)
 	if err != nil {
 		return nil, err
 	}
 	var answer struct {
-		XMLName xml.Name          `xml:"MediaContainer"`
-		Invites []requestedInvite `xml:"Invite"`
+		XMLName xml.Name   `xml:"MediaContainer"`
+		Invites []inviteV1 `xml:"Invite"`
 	}
 	if err := out.xml(&answer); err != nil {
 		return nil, err
