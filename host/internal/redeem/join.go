@@ -45,13 +45,8 @@ func (s *Service) Join(ctx context.Context, code string, req Request, idempotenc
 	if err != nil {
 		return Result{}, err
 	}
-	if key != nil {
-		if known, ok, err := s.replay(ctx, offer.Code, *key, req); err != nil || ok {
-			if err != nil {
-				return Result{}, err
-			}
-			return s.await(ctx, known)
-		}
+	if result, ok, err := s.again(ctx, offer.Code, key, req); err != nil || ok {
+		return result, err
 	}
 	if err := s.admits(ctx); err != nil {
 		return Result{}, err
@@ -72,17 +67,12 @@ func (s *Service) Join(ctx context.Context, code string, req Request, idempotenc
 		return Result{}, err
 	}
 	r, err := s.begin(ctx, p, req, key, caller)
-	if err != nil && key != nil {
+	if err != nil {
 		// The same request may have come twice at once, and the other been first:
 		// it has the key, and perhaps the last use, the link or the name.
-		if known, ok, err := s.replay(ctx, offer.Code, *key, req); err != nil || ok {
-			if err != nil {
-				return Result{}, err
-			}
-			return s.await(ctx, known)
+		if result, ok, err := s.again(ctx, offer.Code, key, req); err != nil || ok {
+			return result, err
 		}
-	}
-	if err != nil {
 		return Result{}, beginError(err, p)
 	}
 	if !s.launch(ctx, r) {
@@ -210,6 +200,19 @@ func checkKey(key string) (*string, error) {
 func said(code string, req Request) []string {
 	links := slices.Sorted(slices.Values(req.LinkIDs))
 	return append([]string{"redemption", code, req.Username, ptr(req.Email), ptr(req.DisplayName)}, links...)
+}
+
+// again answers a request that came before with the same key, and says whether it did.
+func (s *Service) again(ctx context.Context, code string, key *string, req Request) (Result, bool, error) {
+	if key == nil {
+		return Result{}, false, nil
+	}
+	known, ok, err := s.replay(ctx, code, *key, req)
+	if err != nil || !ok {
+		return Result{}, false, err
+	}
+	result, err := s.await(ctx, known)
+	return result, true, err
 }
 
 // replay finds the redemption of a key that is still kept.

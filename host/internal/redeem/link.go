@@ -165,10 +165,8 @@ func (s *Service) PollLink(ctx context.Context, code, id string) (Link, error) {
 	if offer, err := s.Invitations.Check(ctx, row.Code); err == nil {
 		servers = s.plan(offer).serversOf(row.Realm)
 	}
-	if row.State == linkrow.StatePending && row.ServerID != nil && row.SealedState != nil {
-		if row, err = s.ask(ctx, row); err != nil {
-			return Link{}, err
-		}
+	if row, err = s.ask(ctx, row); err != nil {
+		return Link{}, err
 	}
 	out := toLink(row, servers)
 	if out.State == LinkPending && !s.Now().Before(row.ExpiresAt) {
@@ -181,11 +179,11 @@ func noLink() error {
 	return fault.New(fault.NotFound, fault.CodeLinkNotFound, "There is no such sign-in for this invitation. Start again.")
 }
 
-// ask polls the realm, at most once in the time that it asked for, however many
-// browsers wait and hosts there are.
+// ask polls the realm about a link that is pending, at most once in the time that it
+// asked for, however many browsers wait and hosts there are.
 func (s *Service) ask(ctx context.Context, row *db.Link) (*db.Link, error) {
 	now := s.Now()
-	if !now.Before(row.ExpiresAt) {
+	if row.State != linkrow.StatePending || row.ServerID == nil || row.SealedState == nil || !now.Before(row.ExpiresAt) {
 		return row, nil
 	}
 	n, err := s.DB.Ent.Link.Update().Where(linkrow.ID(row.ID), linkrow.StateEQ(linkrow.StatePending),
@@ -231,10 +229,8 @@ func (s *Service) askAbout(ctx context.Context, code string, publicIDs []string)
 		return database.Wrap("list", entityLink, err)
 	}
 	for _, row := range rows {
-		if row.ServerID != nil && row.SealedState != nil {
-			if _, err := s.ask(ctx, row); err != nil {
-				return err
-			}
+		if _, err := s.ask(ctx, row); err != nil {
+			return err
 		}
 	}
 	return nil
